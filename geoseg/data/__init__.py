@@ -1,0 +1,1 @@
+"""Training samples: windows of scenes with labels."""

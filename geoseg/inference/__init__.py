@@ -1,0 +1,1 @@
+"""From a scene to decided pixels, block by block."""

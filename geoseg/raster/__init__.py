@@ -1,0 +1,1 @@
+"""Pixels on disk: open, read, write. Knows nothing of networks."""

@@ -1,0 +1,1 @@
+"""Batch jobs over many scenes: python -m pipelines.<job>."""
