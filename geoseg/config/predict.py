@@ -1,0 +1,137 @@
+"""Settings of `geoseg predict`: one list of names, defaults and texts for command line, YAML and Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from geoseg.config.settings import Settings
+
+TILE_MULTIPLE = 32
+"""Networks halve the image up to five times, so a tile is a multiple of this many pixels."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+Grid = Literal["model", "scene"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def _split_bands(value: object) -> object:
+    """`"red,green"` and `[1, 2]` as they come from the command line and from YAML, to a tuple of strings."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    parts = value if isinstance(value, Sequence) else (value,)
+    if not parts or not all(isinstance(part, str | int) and str(part) for part in parts):
+        raise PydanticCustomError("bands", "Input should be band names or numbers separated by commas")
+    return tuple(str(part) for part in parts)
+
+
+BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
+
+
+class PredictSettings(Settings):
+    """How a scene is mapped."""
+
+    model: str = Field(
+        default="auto",
+        min_length=1,
+        description="Model package: a packaged name, a directory or a zip; auto picks the one that fits.",
+    )
+    bands: BandList | None = Field(
+        default=None,
+        description="The scene's bands in the model's order, by name or number: red,green,blue or 4,3,2.",
+    )
+    tile: int | None = Field(
+        default=None,
+        ge=64,
+        multiple_of=TILE_MULTIPLE,
+        description="Side of a tile in pixels, a multiple of 32; the model's where not given.",
+    )
+    overlap: int | None = Field(
+        default=None,
+        ge=0,
+        description="Pixels shared by neighbouring tiles, at most half a tile; the model's where not given.",
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Tiles computed together; chosen by device where not given."
+    )
+    device: str = Field(
+        default="auto",
+        description="Where the network runs: auto, cpu, mps, cuda or cuda:N.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="Number format of the network; auto takes the device's fastest.",
+    )
+    block_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="Rows computed as one piece of work; changes memory and speed, never the map.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="Local processes that share the work; the map is the same, byte for byte.",
+    )
+    scheduler: str | None = Field(
+        default=None, min_length=1, description="Address of a running Dask cluster to compute on."
+    )
+    grid: Grid = Field(
+        default="model",
+        description="Grid of the outputs where the resolutions of model and scene differ.",
+    )
+    vector: bool = Field(default=True, description="Write polygons to a GeoPackage.")
+    probabilities: bool = Field(
+        default=False, description="Also write the probability of each class, percent."
+    )
+    mapping_unit: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Smallest polygon kept, square metres; smaller ones join a neighbour.",
+    )
+    overwrite: bool = Field(default=False, description="Replace outputs that exist.")
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            raise PydanticCustomError("device", "Input should be auto, cpu, mps, cuda or cuda:N")
+        return device
+
+    @field_validator("overlap")
+    @classmethod
+    def _overlap_fits(cls, overlap: int | None, known: ValidationInfo) -> int | None:
+        tile: int | None = known.data.get("tile")
+        if tile is not None and overlap is not None and overlap > tile // 2:
+            limit = {"tile": tile, "limit": tile // 2}
+            raise PydanticCustomError(
+                "overlap", "Input should be at most {limit}, half of tile {tile}", limit
+            )
+        return overlap
+
+
+class PredictOptions(TypedDict, total=False):
+    """The same settings as keywords of `geoseg.predict_scene`; what is left out has its default."""
+
+    model: str
+    bands: str | Sequence[str | int] | None
+    tile: int | None
+    overlap: int | None
+    batch_size: int | None
+    device: str
+    precision: Precision
+    block_rows: int | None
+    workers: int
+    scheduler: str | None
+    grid: Grid
+    vector: bool
+    probabilities: bool
+    mapping_unit: float
+    overwrite: bool
