@@ -95,8 +95,8 @@ class GeoRef:
         if knots is None:
             return None
         rows, cols, areas = knots
-        at_rows = np.arange(window.row, window.bottom) + 0.5
-        at_cols = np.arange(window.col, window.right) + 0.5
+        at_rows = np.arange(window.row, window.bottom, dtype=np.float64) + 0.5
+        at_cols = np.arange(window.col, window.right, dtype=np.float64) + 0.5
         return _along(_along(areas, rows, at_rows).T, cols, at_cols).T
 
     def _ground_area(self, rows: _Floats, cols: _Floats) -> _Floats | None:
