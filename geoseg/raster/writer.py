@@ -1,0 +1,241 @@
+"""Streams rows of pixels into a cloud-optimised GeoTIFF (COG) that any GIS opens.
+
+Rows collect until a row of storage blocks is full and go to a plain tiled GeoTIFF; at the end GDAL makes the
+COG with its overviews from that. So memory follows the width, never the height. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.shutil import copy as gdal_copy
+from rasterio.windows import Window as RasterioWindow
+
+from geoseg.classes import NODATA_ID, ClassMap
+from geoseg.errors import GridError, OutputError
+from geoseg.georef import GeoRef
+from geoseg.window import Window
+
+BLOCK = 512
+"""Side of a storage block, px."""
+
+_CACHE_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterLayout:
+    """What a raster of bytes holds and how a GIS is to show it."""
+
+    descriptions: tuple[str, ...]
+    """One for each band."""
+
+    overviews: Literal["mode", "average"]
+    """How a coarser level follows from a finer one: `mode` for class ids, `average` for quantities."""
+
+    unit: str = ""
+    """Unit of the values, the same for all bands; empty for class ids."""
+
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None
+    """Red, green, blue and opacity by value, for a raster of one band; None for quantities."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Metadata of the first band."""
+
+
+class RasterWriter:
+    """A raster of bytes that is written from top to bottom.
+
+    Leaving the `with` block without an error finishes it. On an error or an interrupt no file is left behind.
+    """
+
+    def __init__(self, path: Path, georef: GeoRef, layout: RasterLayout) -> None:
+        """Name the raster; touches nothing on disk yet.
+
+        Args:
+            path: the COG to make; its folder exists.
+            georef: its grid; any CRS or none, rotated and south-up too.
+            layout: bands, colours and overviews.
+        """
+        self._path = path
+        self._georef = georef
+        self._layout = layout
+        self._rows = path.with_name(f".{path.name}.rows.tif")
+        self._buffer = np.empty((len(layout.descriptions), BLOCK, georef.width), dtype=np.uint8)
+        self._next_row = 0
+        self._checksum = 0
+        self._dataset: Any = None
+
+    def __enter__(self) -> Self:
+        """Make the file that collects the rows.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        with _gdal(self._path):
+            self._dataset = rasterio.open(self._rows, "w", **self._profile())
+            self._describe(self._dataset)
+        return self
+
+    def write(self, window: Window, pixels: NDArray[np.uint8]) -> None:
+        """Append full-width rows below those already written.
+
+        Args:
+            window: as wide as the raster, beginning at the row where the last one ended.
+            pixels: (height, width) for one band, or (bands, height, width).
+
+        Raises:
+            GridError: if the window or the shape of the pixels is another.
+            OutputError: if the disk is full or cannot be written.
+        """
+        expected = Window.between(self._next_row, window.bottom, 0, self._georef.width)
+        if window != expected or window.bottom > self._georef.height:
+            raise GridError(f"{self._path.name}: the next rows begin at {self._next_row}, got {window}")
+        bands = pixels[np.newaxis] if pixels.ndim == 2 else pixels  # noqa: PLR2004 - rows and columns
+        if bands.shape != (len(self._buffer), *window.shape) or bands.dtype != np.uint8:
+            raise GridError(
+                f"{self._path.name}: {bands.dtype} pixels {bands.shape} do not fill "
+                f"{len(self._buffer)} bands of {window}"
+            )
+        done = 0
+        while done < window.height:
+            at = self._next_row % BLOCK
+            count = min(BLOCK - at, window.height - done)
+            self._buffer[:, at : at + count] = bands[:, done : done + count]
+            done += count
+            self._next_row += count
+            if self._next_row % BLOCK == 0 or self._next_row == self._georef.height:
+                self._flush(at + count)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Make the COG, or remove what there is if the block failed.
+
+        Raises:
+            GridError: if rows are missing.
+            OutputError: if the COG cannot be written.
+        """
+        try:
+            with _gdal(self._path):
+                self._dataset.close()
+            if error is None:
+                self._finish()
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
+        finally:
+            self._rows.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._next_row != self._georef.height:
+            raise GridError(
+                f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written"
+            )
+        with _gdal(self._path):
+            gdal_copy(
+                self._rows,
+                self._path,
+                driver="COG",
+                compress="DEFLATE",
+                predictor="NO" if self._layout.overviews == "mode" else "STANDARD",
+                blocksize=BLOCK,
+                bigtiff="IF_SAFER",
+                num_threads="ALL_CPUS",
+                overview_resampling=self._layout.overviews.upper(),
+            )
+            with rasterio.open(self._path) as finished:
+                stored = 0
+                for window in _block_rows(self._georef):
+                    stored = zlib.crc32(finished.read(window=window).tobytes(), stored)
+        if stored != self._checksum:
+            raise OutputError(f"{self._path}: does not hold what was written: is the disk full or failing?")
+
+    def _flush(self, height: int) -> None:
+        window = RasterioWindow(0, self._next_row - height, self._georef.width, height)
+        pixels = self._buffer[:, :height]
+        self._checksum = zlib.crc32(pixels.tobytes(), self._checksum)
+        with _gdal(self._path):
+            self._dataset.write(pixels, window=window)
+
+    def _profile(self) -> dict[str, object]:
+        georef = self._georef
+        return {
+            "driver": "GTiff",
+            "dtype": "uint8",
+            "nodata": NODATA_ID,
+            "count": len(self._layout.descriptions),
+            "height": georef.height,
+            "width": georef.width,
+            "crs": None if georef.crs is None else CRS.from_wkt(georef.crs),
+            "transform": georef.transform,
+            "tiled": True,
+            "blockxsize": BLOCK,
+            "blockysize": BLOCK,
+            "interleave": "pixel",
+            "compress": "ZSTD",
+            "zstd_level": 1,
+            "bigtiff": "IF_SAFER",
+            "num_threads": "ALL_CPUS",
+            "photometric": "palette" if self._layout.colours else "minisblack",
+        }
+
+    def _describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio is untyped
+        dataset.descriptions = self._layout.descriptions
+        dataset.units = (self._layout.unit,) * len(self._layout.descriptions)
+        dataset.update_tags(1, **self._layout.tags)
+        if self._layout.colours:
+            dataset.write_colormap(1, dict(self._layout.colours))
+
+
+def class_raster_writer(path: Path, georef: GeoRef, classes: ClassMap) -> RasterWriter:
+    """Writer of class ids, one band with the legend's colours; 255 is nodata."""
+    names = {f"CLASS_{entry.id}": entry.name for entry in classes.classes}
+    layout = RasterLayout(
+        descriptions=("land cover",),
+        overviews="mode",
+        colours=classes.colour_table(),
+        tags={"LAYER_TYPE": "thematic"} | names,
+    )
+    return RasterWriter(path, georef, layout)
+
+
+def confidence_writer(path: Path, georef: GeoRef) -> RasterWriter:
+    """Writer of the confidence, one band, 0 to 100 %; 255 is nodata."""
+    layout = RasterLayout(descriptions=("confidence",), overviews="average", unit="%")
+    return RasterWriter(path, georef, layout)
+
+
+def probabilities_writer(path: Path, georef: GeoRef, classes: ClassMap) -> RasterWriter:
+    """Writer of probabilities, a band for each class in the legend's order, 0 to 100 %; 255 is nodata."""
+    layout = RasterLayout(descriptions=classes.names, overviews="average", unit="%")
+    return RasterWriter(path, georef, layout)
+
+
+def _block_rows(georef: GeoRef) -> Iterator[RasterioWindow]:
+    for row in range(0, georef.height, BLOCK):
+        yield RasterioWindow(0, row, georef.width, min(BLOCK, georef.height - row))
+
+
+@contextlib.contextmanager
+def _gdal(path: Path) -> Iterator[None]:
+    """A small cache, no warning for a raster without a place on earth, and errors as ours."""
+    try:
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            yield
+    except (RasterioError, CPLE_BaseError, CRSError) as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        raise OutputError(f"{path}: cannot be written: {cause}; is the disk full?") from error
