@@ -1,0 +1,240 @@
+"""Model packages on disk: a network with everything that prediction needs. Never a pickle.
+
+A package is a folder, or one zip, with model.json (see `geoseg.models.card`) and weights.safetensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_weights
+from safetensors.torch import save as serialize_weights
+from torch import Tensor, nn
+
+from geoseg.classes import ClassMap
+from geoseg.errors import ModelError, OutputError
+from geoseg.models.build import build_network
+from geoseg.models.card import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+    card_from_json,
+    card_to_json,
+    check_prediction_sizes,
+)
+from geoseg.models.spec import NetworkSpec
+from geoseg.raster.normalize import Normalizer
+
+_HALF_ABOVE_BYTES = 15_000_000
+_LARGEST_CARD_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPackage:
+    """A network with everything that prediction needs: nothing is guessed."""
+
+    name: str
+    """Short name, as in file names."""
+
+    network: nn.Module
+    """In evaluation mode: normalised images (n, bands, tile, tile) to logits (n, classes, tile, tile)."""
+
+    spec: NetworkSpec
+    """How the network was built."""
+
+    classes: ClassMap
+    """The legend, in the order of the logits."""
+
+    bands: tuple[str, ...]
+    """Names of the bands, in the order of the network."""
+
+    gsd: float
+    """Ground sampling distance of training, metres per pixel."""
+
+    normalizer: Normalizer
+    """From the scene's numbers to the network's."""
+
+    tile: int
+    """Side of the square the network sees at prediction, px."""
+
+    overlap: int
+    """Pixels shared by neighbouring tiles."""
+
+    temperature: float
+    """Logits are divided by it before the softmax."""
+
+    provenance: Mapping[str, object]
+    """Title, data, licence, split and scores; JSON values."""
+
+    def __post_init__(self) -> None:
+        check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd, temperature=self.temperature)
+        self.network.eval()
+
+
+def save_package(package: ModelPackage, path: Path, *, overwrite: bool = False) -> ModelCard:
+    """Write a package under a temporary name, then give it its own.
+
+    Weights of more than 15 MB are stored as float16, smaller ones as float32.
+
+    Args:
+        package: what to write.
+        path: a folder to make, or a file ending in .zip.
+        overwrite: whether an older package there may be replaced.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        OutputError: if the path exists and may not be replaced, or cannot be written.
+        ModelError: if the provenance is not plain JSON.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists already: choose another path or allow it to be replaced")
+    weights = serialize_weights(_stored_weights(package.network))
+    card = _card_of(package, weights)
+    files = {CARD_FILE: card_to_json(card).encode(), WEIGHTS_FILE: weights}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".geoseg-", dir=path.parent) as hidden:
+            staged = Path(hidden) / path.name
+            (_write_zip if path.suffix.lower() == ".zip" else _write_folder)(staged, files)
+            if path.is_dir():
+                shutil.rmtree(path)
+            staged.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return card
+
+
+def load_package(path: Path) -> ModelPackage:
+    """Read a package from a folder or a zip, on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: if it is missing, incomplete, damaged, or its weights do not fit its network.
+    """
+    files = _read_zip(path) if path.is_file() else _read_folder(path)
+    card = card_from_json(files[CARD_FILE], origin=str(path))
+    network = build_network(card.spec)
+    _fill(network, files[WEIGHTS_FILE], card, origin=str(path))
+    return ModelPackage(
+        name=card.name,
+        network=network,
+        spec=card.spec,
+        classes=card.classes,
+        bands=card.bands,
+        gsd=card.gsd,
+        normalizer=card.normalizer,
+        tile=card.tile,
+        overlap=card.overlap,
+        temperature=card.temperature,
+        provenance=card.provenance,
+    )
+
+
+def _card_of(package: ModelPackage, weights: bytes) -> ModelCard:
+    return ModelCard(
+        name=package.name,
+        spec=package.spec,
+        classes=package.classes,
+        bands=package.bands,
+        gsd=package.gsd,
+        normalizer=package.normalizer,
+        tile=package.tile,
+        overlap=package.overlap,
+        temperature=package.temperature,
+        provenance=package.provenance,
+        parameters=sum(parameter.numel() for parameter in package.network.parameters()),
+        weights_bytes=len(weights),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
+
+
+def _stored_weights(network: nn.Module) -> dict[str, Tensor]:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if size <= _HALF_ABOVE_BYTES:
+        return state
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def _fill(network: nn.Module, weights: bytes, card: ModelCard, *, origin: str) -> None:
+    if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
+        raise ModelError(f"{origin}: {WEIGHTS_FILE} is not the file that {CARD_FILE} describes: copy it again")
+    try:
+        stored = parse_weights(weights)
+    except SafetensorError as error:
+        raise ModelError(f"{origin}: {WEIGHTS_FILE} is damaged: {error}") from error
+    wanted = network.state_dict()
+    state = {name: tensor.to(wanted[name].dtype) for name, tensor in stored.items() if name in wanted}
+    misfits = sorted(name for name in wanted.keys() | stored.keys() if not _fits(name, wanted, stored))
+    if misfits:
+        raise ModelError(
+            f"{origin}: {len(misfits)} tensors of {WEIGHTS_FILE} do not fit {card.spec.architecture} with "
+            f"{card.spec.encoder}, {misfits[0]} first"
+        )
+    with torch.no_grad():
+        network.load_state_dict(state)
+
+
+def _fits(name: str, wanted: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> bool:
+    return name in wanted and name in stored and wanted[name].shape == stored[name].shape
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    path.mkdir()
+    for name, data in files.items():
+        (path / name).write_bytes(data)
+
+
+def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w", compression=zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such model package: give a folder or a zip")
+    try:
+        return {name: (path / name).read_bytes() for name in (CARD_FILE, WEIGHTS_FILE)}
+    except OSError as error:
+        raise ModelError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    """Read the two members of a package into memory; nothing is unpacked to disk."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_odd_members(path, archive)
+            return {name: archive.read(name) for name in (CARD_FILE, WEIGHTS_FILE)}
+    except KeyError as error:
+        raise ModelError(f"{path}: not a model package: {error.args[0]}") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise ModelError(f"{path}: cannot be read as a zip: {error}") from error
+
+
+def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
+    for member in archive.infolist():
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts:
+            raise ModelError(f"{path}: member {member.filename!r} points outside the archive: do not trust it")
+        if member.filename == CARD_FILE and member.file_size > _LARGEST_CARD_BYTES:
+            raise ModelError(f"{path}: {CARD_FILE} would unpack to {member.file_size} bytes: do not trust it")
+        if member.filename in {CARD_FILE, WEIGHTS_FILE} and member.compress_type != zipfile.ZIP_STORED:
+            _refuse_bomb(path, member)
+
+
+def _refuse_bomb(path: Path, member: zipfile.ZipInfo) -> None:
+    if member.file_size > 100 * max(member.compress_size, 1):
+        raise ModelError(
+            f"{path}: {member.filename} unpacks to {member.file_size} bytes from {member.compress_size}: "
+            "do not trust it"
+        )
