@@ -28,9 +28,7 @@ class Patch:
 
     def __post_init__(self) -> None:
         if self.image.shape[1:] != self.window.shape or self.valid.shape != self.window.shape:
-            raise SceneError(
-                f"image {self.image.shape} or valid {self.valid.shape} does not cover {self.window}"
-            )
+            raise SceneError(f"image {self.image.shape} or valid {self.valid.shape} does not cover {self.window}")
 
 
 class SceneReader(Protocol):
@@ -50,6 +48,10 @@ class SceneReader(Protocol):
     @property
     def dtype(self) -> str:
         """Name of the numpy dtype of the pixels: uint8, uint16, int16 or float32."""
+
+    @property
+    def storage_rows(self) -> int:
+        """Reads that start and end on multiples of this many rows decode nothing twice."""
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window."""

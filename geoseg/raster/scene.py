@@ -101,6 +101,11 @@ class Scene:
         """Name of the numpy dtype of the pixels as read."""
         return self.source.dtype
 
+    @property
+    def storage_rows(self) -> int:
+        """Rows of the file's internal tiling, px."""
+        return self.source.storage_rows
+
     def read(self, window: Window) -> Patch:
         """The pixels of a window, zero and not valid where it leaves the scene.
 
@@ -202,9 +207,7 @@ def _file_band(dataset: rasterio.io.DatasetReader, index: int, *, is_alpha: bool
 def _georef_of(path: str, dataset: rasterio.io.DatasetReader) -> GeoRef:
     crs = dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None
     if crs is None:
-        hint = (
-            "it has ground control points only: warp it first (gdalwarp)" if dataset.gcps[0] else "assign one"
-        )
+        hint = "it has ground control points only: warp it first (gdalwarp)" if dataset.gcps[0] else "assign one"
         log.warning("%s: no CRS (%s): areas are in pixels and the pixel size is unknown", path, hint)
     try:
         georef = GeoRef(crs=crs, transform=dataset.transform, height=dataset.height, width=dataset.width)

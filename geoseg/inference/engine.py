@@ -1,0 +1,133 @@
+"""A network on a device: integers in, probabilities out. Knows nothing of scenes, windows or files."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import ConfigError
+from geoseg.models.package import ModelPackage
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Engine(Protocol):
+    """Turns tiles into probabilities. The same tile gives the same bits wherever it stands in a batch."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the probabilities lie."""
+
+    def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
+        """What each pixel may be.
+
+        Args:
+            images: (n, bands, tile, tile) in the numbers of the scene; n and tile never change in a run.
+            usable: (n, tile, tile), False where the image holds nothing.
+
+        Returns:
+            (n, classes, tile, tile) float32 on the engine's device, summing to 1 over the classes.
+        """
+
+
+class TorchEngine:
+    """A model package on a torch device.
+
+    Integers travel to the device; scaling, normalising and the softmax happen there. Pixels without a measurement
+    become the mean of the training imagery, so nodata does not bleed a dark edge into its neighbours.
+    """
+
+    def __init__(self, package: ModelPackage, *, dtype: str, device: str, precision: Precision) -> None:
+        self._device = choose_device(device)
+        self._autocast = _AUTOCAST.get(choose_precision(precision, self._device))
+        network = package.network.to(self._device).eval()
+        self._network = network.to(memory_format=torch.channels_last)
+        self._temperature = package.temperature
+        self._classes = len(package.classes)
+        scale = package.normalizer.scale_for(dtype)
+        mean = torch.tensor(package.normalizer.mean, dtype=torch.float64)
+        std = torch.tensor(package.normalizer.std, dtype=torch.float64)
+        shape = (1, -1, 1, 1)
+        self._factor = (scale / std).to(torch.float32).view(shape).to(self._device)
+        self._offset = (mean / std).to(torch.float32).view(shape).to(self._device)
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart."""
+        return self._classes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic of the convolutions: fp32, bf16 or fp16."""
+        return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._autocast]
+
+    def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
+        """As in `Engine`; calls from several threads wait for one another."""
+        with self._one_at_a_time, torch.inference_mode():
+            numbers = torch.from_numpy(images).to(self._device, non_blocking=True).to(torch.float32)
+            there = torch.from_numpy(usable).to(self._device, non_blocking=True)[:, None]
+            inputs = torch.where(there, numbers * self._factor - self._offset, 0.0)
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            enabled = self._autocast is not None
+            with torch.autocast(self._device.type, dtype=self._autocast, enabled=enabled):
+                logits = self._network(inputs)
+            return torch.softmax(logits.to(torch.float32) / self._temperature, dim=1)
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ConfigError: if the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r}: torch sees no CUDA device here; use --device cpu or auto")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device 'mps': torch sees no Apple GPU here; use --device cpu or auto")
+    return torch.device(name)
+
+
+def choose_precision(name: Precision, device: torch.device) -> str:
+    """The arithmetic to use; `auto` takes bf16 where the device has units for it, else fp16 on a GPU, else fp32."""
+    if name != "auto":
+        if name == "fp16" and device.type == "cpu":
+            raise ConfigError("precision 'fp16' gains nothing on a CPU: use bf16, fp32 or auto")
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu":
+        return "bf16" if cpu_has_bf16() else "fp32"
+    return "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """True where this CPU has instructions for bf16 products (AMX or AVX-512 BF16)."""
+    if torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - torch has no public name for it
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - nor for this
+
+
+def default_batch_size(device: torch.device, tile: int) -> int:
+    """Tiles a call when nobody asks: about 1 Mpx on a CPU, 8 Mpx on a GPU."""
+    pixels = 2**20 if device.type == "cpu" else 8 * 2**20
+    return max(1, pixels // tile**2)
