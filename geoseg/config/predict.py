@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from geoseg.config.settings import Settings
 
 TILE_MULTIPLE = 32
-"""Networks halve the image up to five times, so a tile is a multiple of this many pixels."""
+"""Networks halve the image up to five times: tile and overlap are multiples of this many pixels."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -56,7 +56,8 @@ class PredictSettings(Settings):
     overlap: int | None = Field(
         default=None,
         ge=0,
-        description="Pixels shared by neighbouring tiles, at most half a tile; the model's where not given.",
+        multiple_of=TILE_MULTIPLE,
+        description="Pixels that neighbours share, a multiple of 32 up to half a tile; the model's where not given.",
     )
     batch_size: int | None = Field(
         default=None, ge=1, description="Tiles computed together; chosen by device where not given."
@@ -87,9 +88,7 @@ class PredictSettings(Settings):
         description="Grid of the outputs where the resolutions of model and scene differ.",
     )
     vector: bool = Field(default=True, description="Write polygons to a GeoPackage.")
-    probabilities: bool = Field(
-        default=False, description="Also write the probability of each class, percent."
-    )
+    probabilities: bool = Field(default=False, description="Also write the probability of each class, percent.")
     mapping_unit: float = Field(
         default=0.0,
         ge=0,
@@ -111,9 +110,7 @@ class PredictSettings(Settings):
         tile: int | None = known.data.get("tile")
         if tile is not None and overlap is not None and overlap > tile // 2:
             limit = {"tile": tile, "limit": tile // 2}
-            raise PydanticCustomError(
-                "overlap", "Input should be at most {limit}, half of tile {tile}", limit
-            )
+            raise PydanticCustomError("overlap", "Input should be at most {limit}, half of tile {tile}", limit)
         return overlap
 
 

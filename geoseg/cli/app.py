@@ -1,0 +1,89 @@
+"""The command `geoseg`: which commands there are, and how their errors leave the program.
+
+Knows nothing of what the commands do: each is a module, imported when it is called, so that help stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import click
+
+import geoseg
+from geoseg.cli.messages import show_error, warnings_shown
+from geoseg.errors import GeosegError
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "predict": "Map the land cover of scenes.",
+        "train": "Train a model package on scenes with labels.",
+        "evaluate": "Compare a class raster with a reference.",
+        "models": "List, show and export the packaged models.",
+        "demo": "Make a landscape, map it, and show how good the map is.",
+        "doctor": "Check that this installation works.",
+    }
+)
+"""Every command with its one line of help; `geoseg.cli.<name>` holds it as `command`."""
+
+INTERRUPTED = 130
+"""The exit code of a program that was stopped from the keyboard."""
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called and whose help needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"geoseg.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"geoseg.cli.{cmd_name}.command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(geoseg.__version__, prog_name="geoseg")
+def app() -> None:
+    """Turn satellite and aerial scenes into land-cover layers that a GIS opens.
+
+    `geoseg COMMAND --help` tells about a command.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit code.
+
+    Args:
+        arguments: without the program's name; those of this process where None.
+
+    Returns:
+        0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C.
+    """
+    with warnings_shown():
+        try:
+            result = app.main(arguments, prog_name="geoseg", standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except click.Abort:
+            click.echo("geoseg: interrupted", err=True)
+            return INTERRUPTED
+        except GeosegError as error:
+            show_error(error)
+            return 1
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    sys.exit(run())
