@@ -45,7 +45,8 @@ class ClassRaster:
     @property
     def names(self) -> dict[int, str]:
         """Class names by id, as far as the file tells them."""
-        named = ((_NAME_TAG.fullmatch(key), name) for key, name in self._dataset.tags(1).items())
+        tags = self._dataset.tags() | self._dataset.tags(1)
+        named = ((_NAME_TAG.fullmatch(key), name) for key, name in tags.items())
         return {int(key["id"]): name for key, name in named if key}
 
     def read(self, window: Window) -> NDArray[np.uint8]:

@@ -7,9 +7,7 @@ from geoseg.config.settings import settings_from
 from geoseg.errors import ConfigError
 
 
-@pytest.mark.parametrize(
-    ("given", "ids"), [("0,7", (0, 7)), (" 0 ", (0,)), ("", ()), (0, (0,)), ([0, 255], (0, 255))]
-)
+@pytest.mark.parametrize(("given", "ids"), [("0,7", (0, 7)), (" 0 ", (0,)), ("", ()), (0, (0,)), ([0, 255], (0, 255))])
 def test_ids_to_ignore_come_as_text_as_a_number_or_as_a_list(given, ids):
     assert settings_from(EvaluateSettings, {"ignore": given}, origin="options").ignore == ids
 

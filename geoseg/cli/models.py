@@ -1,0 +1,95 @@
+"""`geoseg models list | show NAME | export NAME DIR`: the packaged models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from geoseg.cli.tables import show_table
+from geoseg.models.card import ModelCard, card_to_json
+from geoseg.models.zoo import describe_models, export_model, find_model, read_card
+
+
+@click.group("models")
+def command() -> None:
+    """List, show and export the packaged models."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write the list as JSON.")
+def list_models(*, as_json: bool) -> None:
+    """List the packaged models."""
+    cards = describe_models()
+    if as_json:
+        click.echo(json.dumps([_summary(card) for card in cards], indent=2))
+        return
+    show_table(
+        ("model", "GSD", "bands", "classes", "held-out mean IoU", "title"),
+        [
+            (card.name, f"{card.gsd:g} m", ",".join(card.bands), str(len(card.classes)), _score(card), card.title)
+            for card in cards
+        ],
+    )
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Write the whole card as JSON.")
+def show_model(name: str, *, as_json: bool) -> None:
+    """Show what a model expects, gives, and comes from.
+
+    NAME is a packaged model or the folder of a model package.
+    """
+    card = read_card(find_model(name))
+    if as_json:
+        click.echo(card_to_json(card))
+        return
+    for label, text in _facts(card):
+        click.echo(f"{label:<14} {text}")
+    click.echo()
+    show_table(("class", "id", "colour"), [(entry.name, str(entry.id), entry.colour) for entry in card.classes.classes])
+
+
+@command.command("export")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+def export(name: str, folder: Path) -> None:
+    """Copy a packaged model to a folder, to look inside or to build on.
+
+    NAME is a packaged model; the copy is DIR/NAME.
+    """
+    click.echo(str(export_model(name, folder)))
+
+
+def _facts(card: ModelCard) -> list[tuple[str, str]]:
+    facts = [
+        ("name", card.name),
+        ("network", f"{card.spec.architecture} with {card.spec.encoder}, {card.parameters:,} parameters"),
+        ("bands", ", ".join(card.bands)),
+        ("GSD", f"{card.gsd:g} m"),
+        ("pixels", ", ".join(sorted(card.normalizer.scales))),
+        ("tile, overlap", f"{card.tile} px, {card.overlap} px"),
+        ("weights", f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256}"),
+    ]
+    return facts + [(key, _text(value)) for key, value in card.provenance.items()]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _summary(card: ModelCard) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "title": card.title,
+        "gsd": card.gsd,
+        "bands": list(card.bands),
+        "classes": list(card.classes.names),
+        "holdout_mean_iou": card.holdout_mean_iou,
+    }
+
+
+def _score(card: ModelCard) -> str:
+    return "-" if card.holdout_mean_iou is None else f"{card.holdout_mean_iou:.2f}"
