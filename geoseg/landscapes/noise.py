@@ -5,6 +5,7 @@ A value depends on its key and its place in metres alone, never on what else is 
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,9 +22,7 @@ _WORD = 0xFFFF_FFFF_FFFF_FFFF
 
 def key_of(seed: int, name: str) -> np.uint64:
     """The key of one stream of random numbers of a world."""
-    return np.uint64(
-        (seed * 0x9E37_79B9_7F4A_7C15 + zlib.crc32(name.encode()) * 0xD1B5_4A32_D192_ED03) & _WORD
-    )
+    return np.uint64((seed * 0x9E37_79B9_7F4A_7C15 + zlib.crc32(name.encode()) * 0xD1B5_4A32_D192_ED03) & _WORD)
 
 
 def hashed(key: np.uint64, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -59,6 +58,9 @@ class Places(Protocol):
     def y(self) -> Doubles:
         """Map y, metres."""
 
+    def moved(self, dx: float, dy: float) -> Places:
+        """The same places some metres further."""
+
     def noise(self, key: np.uint64, period: float) -> Floats:
         """Smooth noise of mean 0 and variance near 1, with one random value per `period` metres."""
 
@@ -70,6 +72,10 @@ class Points:
     x: Doubles
     y: Doubles
 
+    def moved(self, dx: float, dy: float) -> Points:
+        """As `Places.moved`."""
+        return Points(self.x + dx, self.y + dy)
+
     def noise(self, key: np.uint64, period: float) -> Floats:
         """As `Places.noise`, shape (n,)."""
         i, j = np.floor(self.x / period).astype(np.int64), np.floor(self.y / period).astype(np.int64)
@@ -77,7 +83,8 @@ class Points:
         steps = np.arange(-1, 3)
         bits = hashed(key, i + steps[:, None, None], j + steps[None, :, None])
         values = (unit(bits) * 2 - 1) * across[:, None] * down[None, :]
-        return (values.sum(axis=(0, 1)) * _TO_UNIT_VARIANCE).astype(np.float32)
+        total: Floats = (values.sum(axis=(0, 1)) * _TO_UNIT_VARIANCE).astype(np.float32)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +102,30 @@ class Grid:
 
     @property
     def x(self) -> Doubles:
-        """(1, width)."""
+        """Of shape (1, width)."""
         return self.xs[None, :]
 
     @property
     def y(self) -> Doubles:
-        """(height, 1)."""
+        """Of shape (height, 1)."""
         return self.ys[:, None]
 
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width)."""
         return len(self.ys), len(self.xs)
+
+    def around(self, left: float, right: float, low: float, high: float, reach: float) -> tuple[slice, slice]:
+        """The rows and columns within `reach` metres of a rectangle of map coordinates; may be empty."""
+        first_col = math.floor((left - reach - self.xs[0]) / self.gsd)
+        last_col = math.ceil((right + reach - self.xs[0]) / self.gsd) + 1
+        first_row = math.floor((self.ys[0] - high - reach) / self.gsd)
+        last_row = math.ceil((self.ys[0] - low + reach) / self.gsd) + 1
+        return slice(max(0, first_row), max(0, last_row)), slice(max(0, first_col), max(0, last_col))
+
+    def moved(self, dx: float, dy: float) -> Grid:
+        """As `Places.moved`."""
+        return Grid(self.xs + dx, self.ys + dy, self.gsd)
 
     def noise(self, key: np.uint64, period: float) -> Floats:
         """As `Places.noise`, shape (height, width); fades out where the grid is too coarse to show it."""
@@ -117,8 +136,9 @@ class Grid:
         top, down = _axis_weights(self.ys, period)
         i = left + np.arange(across.shape[1])
         j = top + np.arange(down.shape[1])
-        values = unit(hashed(key, i[None, :], j[:, None])) * 2 - 1
-        return (down @ values @ across.T) * np.float32(_TO_UNIT_VARIANCE * fade)
+        values: Floats = unit(hashed(key, i[None, :], j[:, None])) * np.float32(2) - np.float32(1)
+        smooth: Floats = (down @ values @ across.T) * np.float32(_TO_UNIT_VARIANCE * fade)
+        return smooth
 
 
 def _axis_weights(at: Doubles, period: float) -> tuple[int, Floats]:

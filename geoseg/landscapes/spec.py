@@ -12,6 +12,7 @@ from affine import Affine
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError
 from geoseg.georef import GeoRef
+from geoseg.landscapes.noise import key_of
 
 LANDSCAPE_CLASSES = ClassMap.of(
     [
@@ -124,17 +125,28 @@ MIXES: dict[str, Mix] = {
 
 RADIOMETRIES: dict[str, Radiometry] = {
     "temperate": Radiometry(),
-    "arid": Radiometry(
-        gain=(1.12, 1.05, 0.95, 0.92), greenness=0.15, haze=0.1, sun_elevation=58.0, sun_azimuth=165.0
-    ),
-    "hazy": Radiometry(
-        gain=(0.85, 0.87, 0.92, 0.8), bias=(0.02, 0.02, 0.03, 0.01), haze=0.38, noise=0.008, blur=0.9
-    ),
+    "arid": Radiometry(gain=(1.12, 1.05, 0.95, 0.92), greenness=0.15, haze=0.1, sun_elevation=58.0, sun_azimuth=165.0),
+    "hazy": Radiometry(gain=(0.85, 0.87, 0.92, 0.8), bias=(0.02, 0.02, 0.03, 0.01), haze=0.38, noise=0.008, blur=0.9),
     "autumn": Radiometry(
         gain=(0.92, 0.88, 0.85, 0.85), autumn=0.85, greenness=0.6, sun_elevation=26.0, sun_azimuth=190.0
     ),
 }
 """Named seasons and sensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """An endless countryside, the same wherever and however finely it is seen."""
+
+    seed: int
+    """Which one."""
+
+    mix: Mix
+    """Its land use."""
+
+    def key(self, name: str) -> np.uint64:
+        """The key of its stream of random numbers of that name."""
+        return key_of(self.seed, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +194,14 @@ class LandscapeSpec:
             raise ConfigError(f"gsd is {self.gsd} m: give {_GSD_LIMITS[0]} to {_GSD_LIMITS[1]} m")
         border_most = min(self.height, self.width) // 4
         if self.nodata_border is not None and not 0 < self.nodata_border <= border_most:
-            raise ConfigError(
-                f"nodata border is {self.nodata_border} px: give 1 to {border_most} px (a quarter)"
-            )
+            raise ConfigError(f"nodata border is {self.nodata_border} px: give 1 to {border_most} px (a quarter)")
         if self.dtype not in ("uint8", "uint16"):
             raise ConfigError(f"dtype is {self.dtype!r}: give uint8 or uint16")
+
+    @property
+    def world(self) -> World:
+        """What it shows."""
+        return World(self.seed, self.mix)
 
     @property
     def numpy_dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:

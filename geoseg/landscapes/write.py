@@ -22,9 +22,7 @@ from geoseg.window import Window
 _STORAGE_BLOCK = 256
 
 
-def write_landscape(
-    spec: LandscapeSpec, scene_path: Path, labels_path: Path, *, block_rows: int = 512
-) -> None:
+def write_landscape(spec: LandscapeSpec, scene_path: Path, labels_path: Path, *, block_rows: int = 512) -> None:
     """Write a scene (nodata 0) and its labels (nodata 255), with memory that follows the block.
 
     Both files appear complete or not at all.
@@ -56,9 +54,7 @@ def write_landscape(
         "predictor": 2,
         "bigtiff": "if_safer",
     }
-    partial = [
-        path.with_name(f".{path.stem}-{os.getpid()}.partial.tif") for path in (scene_path, labels_path)
-    ]
+    partial = [path.with_name(f".{path.stem}-{os.getpid()}.partial.tif") for path in (scene_path, labels_path)]
     try:
         with ExitStack() as stack:
             scene = stack.enter_context(rasterio.open(
@@ -89,7 +85,7 @@ def _blocks(spec: LandscapeSpec, block_rows: int) -> Iterator[tuple[Window, Land
 
 def _describe(scene: Any, labels: Any, spec: LandscapeSpec) -> None:  # noqa: ANN401 - rasterio has no types
     scene.descriptions = LANDSCAPE_BANDS
-    scene.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined)
+    scene.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.nir)
     if np.dtype(spec.dtype) == np.uint16:
         scene.scales = (1e-4,) * len(LANDSCAPE_BANDS)
     scene.update_tags(LANDSCAPE_SEED=str(spec.seed), LANDSCAPE_GSD=f"{spec.gsd:g}")
