@@ -45,9 +45,7 @@ class GeoRef:
             raise GeorefError(f"a raster needs a positive size, got {self.height} x {self.width} px")
         determinant = self.transform.determinant
         if determinant == 0 or not math.isfinite(determinant):
-            raise GeorefError(
-                f"the transform {tuple(self.transform)[:6]} maps the scene onto a line: set a usable one"
-            )
+            raise GeorefError(f"the transform {tuple(self.transform)[:6]} maps the scene onto a line: set a usable one")
 
     @property
     def window(self) -> Window:

@@ -11,7 +11,7 @@ from geoseg.window import Window
 MAX_BLOCK_WIDTH = 32_768
 """Columns of a block, px: wider scenes are cut in columns too, since memory follows the width of a block."""
 
-_DEFAULT_PIXELS = 32 * 2**20
+_DEFAULT_PIXELS = 64 * 2**20
 _RESULT_BYTES = 3
 
 
@@ -30,10 +30,12 @@ def split_into_blocks(scene: Window, *, rows: int) -> Iterator[Window]:
 
 
 def default_block_rows(grid: TileGrid) -> int:
-    """Rows of a block when nobody asks: a few tile rows, about 32 Mpx, a multiple of the stride."""
+    """Rows of a block when nobody asks: a multiple of the stride, about 64 Mpx.
+
+    Two neighbouring blocks both compute the tile row between them, so a block of n strides costs 1/n more.
+    """
     width = min(grid.width, MAX_BLOCK_WIDTH)
-    tile_rows = max(2, min(8, _DEFAULT_PIXELS // (width * grid.stride)))
-    return tile_rows * grid.stride
+    return max(4, _DEFAULT_PIXELS // (width * grid.stride)) * grid.stride
 
 
 def block_bytes(grid: TileGrid, block: Window, *, classes: int, bands: int, itemsize: int) -> int:

@@ -1,0 +1,141 @@
+"""What has to fit before a scene is mapped: the model, its bands, its pixel size, the grids. Reads no pixels."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.config.predict import PredictSettings
+from geoseg.errors import ModelError, SceneError
+from geoseg.georef import GeoRef
+from geoseg.models.card import ModelCard
+from geoseg.models.zoo import find_model, packaged_models, read_card
+from geoseg.raster.scene import SceneSource, describe_scene
+from geoseg.tiling.grid import TileGrid
+
+log = logging.getLogger(__name__)
+
+GSD_TOLERANCE = 1.25
+"""A scene whose pixels are up to this much larger or smaller than the model's is read as it is."""
+
+_COARSEST = 4.0
+_FINEST = 32.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictPlan:
+    """A scene, a model, and how they meet."""
+
+    source: SceneSource
+    """The scene, with the bands the model wants."""
+
+    model: Path
+    """The model package."""
+
+    card: ModelCard
+    """What the package says of itself."""
+
+    factor: float
+    """Side of a pixel the model sees, in scene pixels; 1 where the scene is read as it is."""
+
+    grid: TileGrid
+    """The lattice, on the pixels the model sees."""
+
+    output: GeoRef
+    """The grid of the outputs."""
+
+    @property
+    def regrids(self) -> bool:
+        """True where the outputs are on another grid than the one the model sees."""
+        return self.output == self.source.georef and self.factor != 1
+
+
+def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan:
+    """Match a scene and a model.
+
+    Raises:
+        SceneError: if the scene cannot be read or lacks a band.
+        ModelError: if the model is unknown, broken, or does not take such pixels.
+        GridError: if tile and overlap do not go together.
+    """
+    model, card = _choose_model(scene, settings)
+    source = describe_scene(scene, bands=_wanted_bands(card, settings))
+    card.normalizer.scale_for(source.dtype)
+    factor = _factor(source, card)
+    seen = source.georef if factor == 1 else source.georef.rescaled(factor)
+    tile = settings.tile or card.tile
+    overlap = card.overlap if settings.overlap is None else settings.overlap
+    if settings.tile is not None and settings.overlap is None:
+        overlap = min(overlap, tile // 64 * 32)
+    return PredictPlan(
+        source=source,
+        model=model,
+        card=card,
+        factor=factor,
+        grid=TileGrid(height=seen.height, width=seen.width, tile=tile, overlap=overlap),
+        output=source.georef if settings.grid == "scene" else seen,
+    )
+
+
+def _wanted_bands(card: ModelCard, settings: PredictSettings) -> tuple[str, ...]:
+    wanted = settings.bands or card.bands
+    if len(wanted) != len(card.bands):
+        raise SceneError(
+            f"--bands names {len(wanted)} band(s), model {card.name} takes {len(card.bands)}: "
+            f"{', '.join(card.bands)}, in this order"
+        )
+    return wanted
+
+
+def _factor(source: SceneSource, card: ModelCard) -> float:
+    gsd = source.georef.gsd
+    if gsd is None:
+        log.warning("%s: read as if its pixels were %g m, as model %s expects", source.path, card.gsd, card.name)
+        return 1.0
+    factor = card.gsd / gsd
+    if 1 / GSD_TOLERANCE <= factor <= GSD_TOLERANCE:
+        return 1.0
+    if factor < 1 / 2:
+        log.warning(
+            "%s: its pixels are %.3g m, model %s was trained at %g m: what it looks for may not be visible",
+            *(source.path, gsd, card.name, card.gsd),
+        )
+    return factor
+
+
+def _choose_model(scene: str | Path, settings: PredictSettings) -> tuple[Path, ModelCard]:
+    if settings.model != "auto":
+        path = find_model(settings.model)
+        return path, read_card(path)
+    reasons, fitting = [], []
+    for name in packaged_models():
+        path = find_model(name)
+        card = read_card(path)
+        if name.startswith("demo-"):
+            continue
+        try:
+            fitting.append((_misfit(scene, card, settings), name, path, card))
+        except (SceneError, ModelError) as error:
+            reasons.append(f"{name}: {error}")
+    if not fitting:
+        if len(reasons) == 1:
+            raise ModelError(f"no packaged model fits this scene: {reasons[0]}")
+        raise ModelError("no packaged model fits this scene: " + "; ".join(reasons or ["none is installed"]))
+    _, _, path, card = min(fitting, key=lambda entry: entry[:2])
+    return path, card
+
+
+def _misfit(scene: str | Path, card: ModelCard, settings: PredictSettings) -> float:
+    """How far the pixel sizes of scene and model are apart, |log ratio|; raises where they cannot meet."""
+    source = describe_scene(scene, bands=_wanted_bands(card, settings))
+    card.normalizer.scale_for(source.dtype)
+    gsd = source.georef.gsd
+    if gsd is None:
+        return 0.0
+    if not 1 / _FINEST <= gsd / card.gsd <= _COARSEST:
+        raise ModelError(
+            f"its pixels are {gsd:.3g} m, the model was trained at {card.gsd:g} m: choose a model with --model"
+        )
+    return abs(math.log(gsd / card.gsd))

@@ -1,0 +1,200 @@
+"""The composition: one scene in, its layers out. Reads like the table of contents of the package."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from geoseg.config.predict import PredictOptions, PredictSettings
+from geoseg.config.settings import settings_from
+from geoseg.errors import GeosegError
+from geoseg.georef import GeoRef
+from geoseg.inference.decide import Decision
+from geoseg.predict.layers import ClassTotal, Layers
+from geoseg.predict.plan import PredictPlan, plan_prediction
+from geoseg.predict.task import BlockTask, EngineChoice
+from geoseg.raster.sidecar import write_class_sidecar
+from geoseg.raster.staging import Staging
+from geoseg.schedule import run_blocks
+from geoseg.tiling.blocks import default_block_rows, split_into_blocks
+from geoseg.vector.vectorize import vectorize
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The layers made from one scene. The files exist."""
+
+    scene: str
+    """What was mapped."""
+
+    model: str
+    """Name of the model package."""
+
+    class_raster: Path
+    """COG of class ids; 255 is nodata."""
+
+    confidence: Path
+    """COG of the probability of the chosen class, percent; 255 is nodata."""
+
+    probabilities: Path | None
+    """COG of the probability of every class, percent, where asked for."""
+
+    geopackage: Path | None
+    """Polygons and summary, unless not wanted."""
+
+    grid: GeoRef
+    """The grid of the rasters."""
+
+    classes: tuple[ClassTotal, ...]
+    """What each class covers, in the order of the legend."""
+
+    seconds: float
+    """From start to end."""
+
+
+class _RunOverError(GeosegError):
+    """The run is over; raised in threads that still compute for it."""
+
+
+def predict_scene(
+    scene: str | Path,
+    output: str | Path | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[PredictOptions],
+) -> Prediction:
+    """Map the land cover of a scene: a class raster, its confidence, and polygons in a GeoPackage.
+
+    Args:
+        scene: any raster GDAL opens.
+        output: folder for the layers; by default `<stem>_geoseg` beside the scene.
+        progress: called with what is being done, how much of it is done, and how much there is.
+        options: the settings of `geoseg predict`, by the same names (see `PredictSettings`).
+
+    Returns:
+        Where the layers are, and what each class covers.
+
+    Raises:
+        ConfigError: if an option cannot be.
+        SceneError: if the scene cannot be read.
+        ModelError: if the model is unknown, broken, or does not fit the scene.
+        OutputError: if outputs exist already (pass `overwrite=True`) or cannot be written.
+    """
+    settings = settings_from(PredictSettings, options, origin="options")
+    return predict_with(scene, output, settings, progress=progress)
+
+
+def predict_with(
+    scene: str | Path, output: str | Path | None, settings: PredictSettings, *, progress: Progress | None = None
+) -> Prediction:
+    """As `predict_scene`, with settings that were checked before."""
+    started = time.monotonic()
+    folder, stem = _target(scene, output)
+    names = _names(stem, settings)
+    with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
+        plan = plan_prediction(scene, settings)
+        staged = {layer: staging.path(name) for layer, name in names.items() if name}
+        totals = _write_rasters(plan, settings, staged, progress)
+        write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
+        if settings.vector:
+            vectorize(
+                staged["classes"],
+                staged["confidence"],
+                staged["vector"],
+                classes=plan.card.classes,
+                mapping_unit=settings.mapping_unit,
+            )
+        staging.commit()
+    final = {layer: folder / name if name else None for layer, name in names.items()}
+    return Prediction(
+        scene=str(scene),
+        model=plan.card.name,
+        class_raster=folder / f"{stem}.classes.tif",
+        confidence=folder / f"{stem}.confidence.tif",
+        probabilities=final["probabilities"],
+        geopackage=final["vector"],
+        grid=plan.output,
+        classes=totals,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
+    path = Path(str(scene).split("?", maxsplit=1)[0])
+    beside = Path() if str(scene).startswith(("/vsi", "http://", "https://", "s3://")) else path.parent
+    return Path(output) if output is not None else beside / f"{path.stem}_geoseg", path.stem
+
+
+def _names(stem: str, settings: PredictSettings) -> dict[str, str | None]:
+    return {
+        "classes": f"{stem}.classes.tif",
+        "confidence": f"{stem}.confidence.tif",
+        "probabilities": f"{stem}.probabilities.tif" if settings.probabilities else None,
+        "vector": f"{stem}.gpkg" if settings.vector else None,
+    }
+
+
+def _write_rasters(
+    plan: PredictPlan, settings: PredictSettings, staged: dict[str, Path], progress: Progress | None
+) -> tuple[ClassTotal, ...]:
+    blocks = list(split_into_blocks(plan.output.window, rows=settings.block_rows or default_block_rows(plan.grid)))
+    here = settings.workers == 1 and settings.scheduler is None
+    over = threading.Event()
+    advance = _advance(sum(block.height for block in blocks), progress, over)
+
+    def consume(decision: Decision) -> None:
+        layers.write(decision)
+        if not here:
+            advance(decision.window.height)
+
+    with ExitStack() as stack:
+        layers = Layers(plan.output, plan.card.classes, staged, stack)
+        stack.callback(over.set)
+        task = _task(plan, settings, advance if here else None)
+        run_blocks(task, consume, blocks, workers=settings.workers, scheduler=settings.scheduler)
+    return layers.totals()
+
+
+def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int], None] | None) -> BlockTask:
+    cores = os.cpu_count() or 1
+    return BlockTask(
+        source=plan.source,
+        engine=EngineChoice(
+            model=plan.model.resolve(),
+            dtype=plan.source.dtype,
+            device=settings.device,
+            precision=settings.precision,
+            threads=max(1, cores // settings.workers),
+        ),
+        classes=plan.card.classes,
+        grid=plan.grid,
+        factor=plan.factor,
+        on_scene_grid=plan.regrids,
+        batch_size=settings.batch_size,
+        with_probabilities=settings.probabilities,
+        advance=advance,
+    )
+
+
+def _advance(total: int, progress: Progress | None, over: threading.Event) -> Callable[[int], None]:
+    lock = threading.Lock()
+    done = 0
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        if over.is_set():
+            raise _RunOverError("the run is over")
+        with lock:
+            done += rows
+            if progress is not None:
+                progress("predict", done, total)
+
+    return advance

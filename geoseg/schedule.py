@@ -1,0 +1,119 @@
+"""Running blocks: the only module that knows Dask.
+
+One graph of `compute(block)` tasks, and one consumer that takes their results in block order. Threads of this
+process by default; a cluster of local processes or any running Dask cluster where asked. Few results are in
+flight at a time, so memory does not follow the number of blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from geoseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+_THREADS = 2
+_AHEAD = 2
+_CONNECT_SECONDS = "10s"
+
+
+def run_blocks(
+    compute: Callable[[Block], Result],
+    consume: Callable[[Result], None],
+    blocks: Sequence[Block],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> None:
+    """Compute every block somewhere and consume the results here, one at a time, in the order of the blocks.
+
+    Args:
+        compute: a pure function of a block; picklable where processes compute.
+        consume: called in this process, never twice at a time.
+        blocks: the work, in order.
+        workers: 1 computes in threads of this process, more in that many local processes.
+        scheduler: address of a running Dask cluster to compute on instead.
+
+    Raises:
+        ConfigError: if the cluster cannot be reached, or one of its workers died.
+        GeosegError: whatever `compute` and `consume` raise; blocks not yet begun are then dropped.
+    """
+    if scheduler is None and workers == 1:
+        _run_threads(compute, consume, blocks)
+        return
+    with _client(workers, scheduler) as client:
+        _run_cluster(compute, consume, blocks, client)
+
+
+def _run_threads(
+    compute: Callable[[Block], Result], consume: Callable[[Result], None], blocks: Sequence[Block]
+) -> None:
+    """A chain of consumers beside the computations: Dask walks it in block order, a consumer or two behind."""
+    from dask.base import compute as compute_graph  # noqa: PLC0415 - half a second that only running blocks needs
+    from dask.delayed import delayed  # noqa: PLC0415 - as above
+
+    def consumed(result: Result, _previous: None) -> None:
+        consume(result)
+
+    previous: Any = None
+    for block in blocks:
+        result = delayed(compute, pure=False)(block)
+        previous = delayed(consumed, pure=False)(result, previous)
+    compute_graph(previous, scheduler="threads", num_workers=_THREADS, optimize_graph=False)
+
+
+def _run_cluster(
+    compute: Callable[[Block], Result], consume: Callable[[Result], None], blocks: Sequence[Block], client: Client
+) -> None:
+    from distributed import KilledWorker  # noqa: PLC0415 - as above
+
+    waiting, coming = deque(blocks), deque[Any]()
+    in_flight = sum(client.nthreads().values()) + _AHEAD
+    try:
+        while waiting or coming:
+            while waiting and len(coming) < in_flight:
+                coming.append(client.submit(compute, waiting.popleft(), pure=False))
+            consume(coming.popleft().result())
+    except KilledWorker as error:
+        raise ConfigError(
+            f"a worker died, probably out of memory: use fewer --workers or --block-rows ({error})"
+        ) from error
+    finally:
+        client.cancel(list(coming))
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - as above
+
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"no Dask scheduler answers at {scheduler!r}: check --scheduler ({error})") from error
+        with client:
+            if not client.nthreads():
+                raise ConfigError(
+                    f"the Dask cluster at {scheduler!r} has no workers: start some (dask worker {scheduler})"
+                )
+            yield client
+        return
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        memory_limit=0,
+        silence_logs=logging.ERROR,
+    )
+    with cluster, Client(cluster) as client:
+        yield client
