@@ -23,10 +23,10 @@ from geoseg.evaluation.scores import Evaluation
 def command(settings: EvaluateSettings, predicted: Path, reference: Path, *, as_json: bool) -> None:
     """Compare a class raster with a reference.
 
-    PREDICTED is a class raster; REFERENCE holds the same class ids, also on another grid or in another CRS.
+    PREDICTED is a class raster; REFERENCE holds the true classes, also on another grid or in another CRS.
     Pixels that are nodata in either count in no score.
     """
-    evaluation = evaluate(predicted, reference, ignore=settings.ignore)
+    evaluation = evaluate(predicted, reference, ignore=settings.ignore, label_map=settings.label_map)
     if as_json:
         click.echo(json.dumps(evaluation.as_json(), indent=2))
     else:

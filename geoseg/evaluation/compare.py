@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID
 from geoseg.data.confusion import ConfusionMatrix
@@ -18,7 +19,13 @@ _BLOCK_PIXELS = 4 * 2**20
 _STORAGE_ROWS = 512
 
 
-def evaluate(predicted: str | Path, reference: str | Path, *, ignore: Sequence[int] = ()) -> Evaluation:
+def evaluate(
+    predicted: str | Path,
+    reference: str | Path,
+    *,
+    ignore: Sequence[int] = (),
+    label_map: Mapping[int, str] | None = None,
+) -> Evaluation:
     """Compare a class raster with a reference, pixel by pixel of the class raster.
 
     A reference on another grid or in another CRS is read by its nearest pixel. Pixels that are nodata in
@@ -26,8 +33,10 @@ def evaluate(predicted: str | Path, reference: str | Path, *, ignore: Sequence[i
 
     Args:
         predicted: the class raster.
-        reference: the labels, with the same class ids.
+        reference: the labels.
         ignore: values of the reference that are no class.
+        label_map: class name, as the class raster has it, of each value of the reference; other values are no
+            class. None where the reference has the same class ids.
 
     Raises:
         LabelError: if a file is missing or no class raster, or if the two share no pixel with a class.
@@ -38,11 +47,11 @@ def evaluate(predicted: str | Path, reference: str | Path, *, ignore: Sequence[i
         open_class_raster(Path(reference)) as labels_elsewhere,
         labels_elsewhere.on_grid_of(map_raster) as labels,
     ):
-        confusion, unmapped = _compared(map_raster, labels, ignore)
+        confusion, unmapped = _compared(map_raster, labels, _ids_of_labels(map_raster, ignore, label_map))
         _require_pixels(map_raster, labels, confusion, unmapped)
         counts = confusion.counts
         ids = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        names = labels_elsewhere.names | map_raster.names
+        names = map_raster.names if label_map else labels_elsewhere.names | map_raster.names
         return Evaluation(
             class_ids=tuple(ids.tolist()),
             class_names=tuple(names.get(id_, str(id_)) for id_ in ids.tolist()),
@@ -51,12 +60,31 @@ def evaluate(predicted: str | Path, reference: str | Path, *, ignore: Sequence[i
         )
 
 
-def _compared(map_raster: ClassRaster, labels: ClassRaster, ignore: Sequence[int]) -> tuple[ConfusionMatrix, int]:
+def _ids_of_labels(
+    map_raster: ClassRaster, ignore: Sequence[int], label_map: Mapping[int, str] | None
+) -> NDArray[np.uint8]:
+    """Look-up table (256,) from a value of the reference to a class id of the map; 255 where it is no class."""
+    table = np.arange(NODATA_ID + 1, dtype=np.uint8)
+    if label_map is not None:
+        ids = {name: class_id for class_id, name in map_raster.names.items()}
+        unknown = sorted(set(label_map.values()) - set(ids))
+        if unknown:
+            raise LabelError(
+                f"{map_raster.path}: has no class {unknown[0]!r}: its classes are {', '.join(ids) or 'not named'}"
+            )
+        table[:] = NODATA_ID
+        table[list(label_map)] = [ids[name] for name in label_map.values()]
+    table[list(ignore)] = NODATA_ID
+    return table
+
+
+def _compared(
+    map_raster: ClassRaster, labels: ClassRaster, ids_of_labels: NDArray[np.uint8]
+) -> tuple[ConfusionMatrix, int]:
     """The confusion of all ids from 0 to 254, and how many pixels only the labels have."""
     confusion, unmapped = ConfusionMatrix.empty(NODATA_ID), 0
     for window in _row_blocks(map_raster.shape):
-        label_ids, mapped_ids = labels.read(window), map_raster.read(window)
-        label_ids[np.isin(label_ids, ignore)] = NODATA_ID
+        label_ids, mapped_ids = ids_of_labels[labels.read(window)], map_raster.read(window)
         confusion = confusion.add(label_ids, mapped_ids)
         unmapped += int(((label_ids != NODATA_ID) & (mapped_ids == NODATA_ID)).sum())
     return confusion, unmapped

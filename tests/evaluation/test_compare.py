@@ -173,13 +173,35 @@ def test_a_class_only_in_the_map_is_counted_against_it(tmp_path):
     assert result.mean_pixel_accuracy == pytest.approx(0.75)
 
 
-def test_names_come_from_the_map_and_ids_stand_in_for_missing_ones(tmp_path, maps):
+@pytest.fixture
+def named_map(tmp_path, maps):
     legend = ClassMap.of([(1, "water", "#0000ff"), (2, "forest", "#00ff00")])
     georef = GeoRef(crs=rasterio.crs.CRS.from_string(UTM).to_wkt(), transform=ORIGIN, height=40, width=60)
     with class_raster_writer(tmp_path / "map.tif", georef, legend) as writer:
         writer.write(georef.window, maps[0])
-    result = evaluate(tmp_path / "map.tif", write(tmp_path / "labels.tif", maps[1]))
+    return tmp_path / "map.tif"
+
+
+def test_names_come_from_the_map_and_ids_stand_in_for_missing_ones(tmp_path, maps, named_map):
+    result = evaluate(named_map, write(tmp_path / "labels.tif", maps[1]))
     assert result.class_names == ("water", "forest", "3")
+
+
+def test_a_reference_with_other_values_is_compared_by_class_name(tmp_path, maps, named_map):
+    mapped, labels = maps
+    others = np.array([99, 40, 0, 7], dtype=np.uint8)[labels]
+    result = evaluate(named_map, write(tmp_path / "labels.tif", others), label_map={40: "water", 0: "forest"})
+    seen = labels != 3
+    assert result.pixels == seen.sum()
+    assert result.confusion.counts.tolist() == counts_by_hand(mapped[seen], labels[seen], (1, 2, 3))
+
+
+def test_a_name_that_the_map_does_not_have_is_one_clear_line(tmp_path, maps, named_map):
+    labels = write(tmp_path / "labels.tif", maps[1])
+    with pytest.raises(LabelError, match="has no class 'lake': its classes are water, forest"):
+        evaluate(named_map, labels, label_map={1: "lake"})
+    with pytest.raises(LabelError, match="its classes are not named"):
+        evaluate(labels, named_map, label_map={1: "lake"})
 
 
 def test_rasters_without_crs_compare_pixel_by_pixel(tmp_path, maps):

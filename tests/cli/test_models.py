@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from geoseg.classes import ClassMap
+from geoseg.cli import models
+from geoseg.cli.app import run
+from geoseg.errors import ModelError
+from geoseg.models.card import ModelCard
+from geoseg.models.spec import NetworkSpec
+from geoseg.raster.normalize import Normalizer
+
+CARD = ModelCard(
+    name="meadow-rgb",
+    spec=NetworkSpec(architecture="unet", encoder="resnet18", bands=3, classes=2),
+    classes=ClassMap.of([(1, "water", "#0000ff"), (4, "meadow", "#00ff00")]),
+    bands=("red", "green", "blue"),
+    gsd=0.6,
+    normalizer=Normalizer(scales={"uint8": 1 / 255}, mean=(0.3,) * 3, std=(0.1,) * 3),
+    tile=512,
+    overlap=128,
+    temperature=1.1,
+    provenance={"title": "Meadows and lakes", "licence": "MIT", "scores": {"mean_iou": 0.71}},
+    parameters=1_234_567,
+    weights_bytes=4_938_268,
+    weights_sha256="ab" * 32,
+)
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    monkeypatch.setattr(models, "describe_models", lambda: (CARD,))
+    monkeypatch.setattr(models, "find_model", lambda name: name)
+    monkeypatch.setattr(models, "read_card", lambda _: CARD)
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_list_says_what_each_model_needs_and_how_good_it_is(capsys):
+    assert run(["models", "list"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split()[:2] == ["model", "GSD"]
+    assert row.split() == ["meadow-rgb", "0.6", "m", "red,green,blue", "2", "0.71", "Meadows", "and", "lakes"]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_the_list_as_json_is_machine_readable(capsys):
+    assert run(["models", "list", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["name"] == "meadow-rgb"
+    assert entry["classes"] == ["water", "meadow"]
+    assert entry["holdout_mean_iou"] == 0.71
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_model_is_shown_with_its_legend_and_licence(capsys):
+    assert run(["models", "show", "meadow-rgb"]) == 0
+    shown = capsys.readouterr().out
+    for text in ("unet with resnet18, 1,234,567 parameters", "red, green, blue", "MIT", "meadow", "#00ff00"):
+        assert text in shown
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_card_as_json_is_the_whole_card(capsys):
+    assert run(["models", "show", "meadow-rgb", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "Feature"
+
+
+def test_an_unknown_model_is_one_line(capsys):
+    assert run(["models", "show", "no-such-model"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("geoseg: no-such-model: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_an_export_says_where_the_copy_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(models, "export_model", lambda name, folder: folder / name)
+    assert run(["models", "export", "meadow-rgb", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'meadow-rgb'}\n"
+
+
+def test_an_export_that_fails_is_one_line(monkeypatch, capsys):
+    def refuses(name, folder):
+        raise ModelError(f"{name}: is no packaged model, {folder} stays empty")
+
+    monkeypatch.setattr(models, "export_model", refuses)
+    assert run(["models", "export", "x", "out"]) == 1
+    assert capsys.readouterr().err == "geoseg: x: is no packaged model, out stays empty\n"
