@@ -22,7 +22,7 @@ from geoseg.landscapes.villages import Village, lots_of, ragged_at, villages_nea
 _FARM_CELL = 410.0
 _FARM_REACH = 45.0
 _TRACK_MOST = 260.0  # metres to the nearest road beyond which nobody farms
-_FARMYARD = ((-17.0, 0.0, 13.0, 7.0, 7.5), (6.0, 17.0, 8.0, 5.5, 6.5), (6.0, -16.0, 11.0, 5.0, 5.0))
+_FARMYARD = ((-15.0, 0.0, 13.0, 6.5), (5.0, 15.5, 8.0, 5.5), (4.0, -15.5, 9.5, 4.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,7 @@ def houses_of(world: World, village: Village) -> tuple[Building, ...]:
     return tuple(buildings)
 
 
-def _house(
-    pose: tuple[float, float, float], half: tuple[float, float], corner: float, bits: int
-) -> Building:
+def _house(pose: tuple[float, float, float], half: tuple[float, float], corner: float, bits: int) -> Building:
     x, y, angle = pose
     choice, tone = (bits >> 3 & 1023) / 1023, (bits >> 17 & 1023) / 1023
     small = half[0] < 4  # noqa: PLR2004 - metres: a shed
@@ -114,7 +112,9 @@ def farm_in(world: World, i: int, j: int) -> Farm | None:
     bits = hashed(world.key("farm"), np.array([i]), np.array([j]))
     if unit(bits, 2)[0] > 0.6 or world.mix.villages == 0:  # noqa: PLR2004 - the share of cells that are tried
         return None
-    site = Points((i + unit(bits, 0).astype(np.float64)) * _FARM_CELL, (j + unit(bits, 1).astype(np.float64)) * _FARM_CELL)
+    site = Points(
+        (i + unit(bits, 0).astype(np.float64)) * _FARM_CELL, (j + unit(bits, 1).astype(np.float64)) * _FARM_CELL
+    )
     terrain = terrain_at(world, site)
     if terrain.shore[0] < 50 or terrain.basin[0] < 0.35 or forest_rank(world, site, terrain)[0] > -0.15:  # noqa: PLR2004
         return None
@@ -135,9 +135,9 @@ def farm_in(world: World, i: int, j: int) -> Farm | None:
             (x + cos * u - sin * v, y + sin * u + cos * v, angle + (math.pi / 2 if u < 0 else 0.0)),
             (half_length, half_width), 0.0, int(bits[0]) >> (3 * number + 5),
         )
-        for number, (u, v, half_length, half_width, _) in enumerate(_FARMYARD)
+        for number, (u, v, half_length, half_width) in enumerate(_FARMYARD)
     )  # fmt: skip
-    return Farm(x, y, angle, buildings, (x, y, road_x, road_y))
+    return Farm(x, y, angle, buildings, (x + 12 * cos, y + 12 * sin, road_x, road_y))
 
 
 def farms_near(world: World, grid: Grid) -> list[Farm]:
@@ -180,9 +180,7 @@ def roofs_over(buildings: list[Building], grid: Grid, sun: tuple[float, float]) 
     return Roofs(here, material, tone, height)
 
 
-def _roof(
-    building: Building, xs: Doubles, ys: Doubles, sun: tuple[float, float]
-) -> tuple[NDArray[np.bool_], Floats]:
+def _roof(building: Building, xs: Doubles, ys: Doubles, sun: tuple[float, float]) -> tuple[NDArray[np.bool_], Floats]:
     """Where the roof is, and its brightness."""
     dx = (xs - building.x).astype(np.float32)[None, :]
     dy = (ys - building.y).astype(np.float32)[:, None]

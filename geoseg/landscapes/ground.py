@@ -60,8 +60,8 @@ def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
     np.copyto(material, MATERIAL["gravel"], where=yard)
     np.copyto(tone, garden_tone, where=in_village)
 
-    pit = places.noise(world.key("pits"), 210.0) + np.float32(0.12) * mottle
-    pits = (pit > np.float32(2.6 - 0.45 * world.mix.bare)) & (remoteness > np.float32(1.2))
+    pit = places.noise(world.key("pits"), 210.0) + np.float32(0.1) * broad + np.float32(0.03) * mottle
+    pits = (pit > np.float32(2.3 - 0.2 * world.mix.bare)) & (remoteness > np.float32(1.2))
     np.copyto(material, MATERIAL["sand"], where=pits)
     np.copyto(tone, (texture * (np.float32(0.95) + np.float32(0.1) * broad)), where=pits)
     wooded = (wood > np.float32(0.07)) & (remoteness > np.float32(1.15)) & ~pits
@@ -81,9 +81,7 @@ def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
     return Ground(material, tone, dryness, remoteness, river | lake, is_bare, texture, mottle)
 
 
-def _cover_of_parcels(
-    mix: Mix, parcels: Parcels, texture: Floats, mottle: Floats
-) -> tuple[NDArray[np.uint8], Floats]:
+def _cover_of_parcels(mix: Mix, parcels: Parcels, texture: Floats, mottle: Floats) -> tuple[NDArray[np.uint8], Floats]:
     """Material and brightness: one cover and tone per parcel, rows in crops, grass between parcels."""
     weights = np.array([_SHARES["crop"] * mix.crop, _SHARES["grass"] * mix.grass, _SHARES["bare"] * mix.bare])
     crop_most, grass_most = (np.cumsum(weights) / weights.sum())[:2]

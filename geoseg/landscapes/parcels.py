@@ -110,7 +110,5 @@ def _nearest(systems: _Systems, places: Places) -> tuple[NDArray[np.intp], Float
         np.copyto(second, np.where(closest, nearest, distance), where=closer)
         np.copyto(first_index, index, where=closest)
         np.copyto(nearest, distance, where=closest)
-    apart = np.hypot(
-        systems.x[first_index] - systems.x[second_index], systems.y[first_index] - systems.y[second_index]
-    )
+    apart = np.hypot(systems.x[first_index] - systems.x[second_index], systems.y[first_index] - systems.y[second_index])
     return first_index, ((second - nearest) / (2 * apart)).astype(np.float32)

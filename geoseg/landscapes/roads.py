@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geoseg.landscapes.noise import Doubles, Floats, Grid, Places, Points, hashed, unit
 from geoseg.landscapes.spec import World
+from geoseg.landscapes.terrain import basin_at
 from geoseg.landscapes.villages import VILLAGE_CELL, Village, streets_of, village_in, villages_near
 
 COUNTRY_ROAD, STREET, TRACK = 7.5, 6.0, 3.6
@@ -21,6 +22,7 @@ COUNTRY_ROAD, STREET, TRACK = 7.5, 6.0, 3.6
 
 _PIECES = 18
 _NEIGHBOURS = ((1, 0, 0.9), (0, 1, 0.85), (1, 1, 0.12), (1, -1, 0.12))  # cells to the other end, probability
+_LAKE_SHORE = 0.2  # relief above the lake level where roads keep
 _VERGE = 12.0  # distances are right up to this many metres from the kerb
 
 
@@ -103,7 +105,20 @@ def _curve(world: World, here: Village, there: Village, swing: tuple[float, floa
     places = Points(x, y)
     x = x + push * places.noise(world.key("road x"), 240.0)
     y = y + push * places.noise(world.key("road y"), 240.0)
+    x, y = _around_lakes(world, Points(x, y), np.sin(math.pi * t))
     return np.stack([x[:-1], y[:-1], x[1:], y[1:]], axis=1)
+
+
+def _around_lakes(world: World, places: Points, freedom: Doubles) -> tuple[Doubles, Doubles]:
+    """Places moved up the shore where they are in a lake; `freedom` is 0 where one may not move, else to 1."""
+    for _ in range(3):
+        basin = basin_at(world, places).astype(np.float64)
+        slope_x = (basin_at(world, places.moved(8, 0)) - basin) / 8
+        slope_y = (basin_at(world, places.moved(0, 8)) - basin) / 8
+        steepness = np.hypot(slope_x, slope_y) + 1e-6
+        step = np.clip((_LAKE_SHORE - basin) / steepness, 0, 60) * np.sqrt(freedom) / steepness
+        places = Points(places.x + step * slope_x, places.y + step * slope_y)
+    return places.x, places.y
 
 
 def _touching(segments: Doubles, grid: Grid, reach: float) -> Doubles:

@@ -18,10 +18,10 @@ from geoseg.landscapes.surface import Surface
 SHADOW_REACH = 20.0
 """The longest shadow, metres."""
 
-_SKYLIGHT = (0.36, 0.41, 0.50, 0.33)  # what reaches the shade, per band
+_SKYLIGHT = (0.42, 0.47, 0.56, 0.40)  # what reaches the shade, per band
 _SCATTER = (0.62, 0.78, 1.0, 0.30)  # share of the haze per band
-_AIRLIGHT = (0.27, 0.29, 0.32, 0.26)  # reflectance of endless haze
-_FULL_SCALE = (0.44, 0.42, 0.40, 0.68)  # reflectance shown as 255
+_AIRLIGHT = (0.29, 0.30, 0.32, 0.27)  # reflectance of endless haze
+_FULL_SCALE = (0.40, 0.38, 0.36, 0.66)  # reflectance shown as 255
 _LEAST, _PER_REFLECTANCE = 1, 10_000
 
 

@@ -74,7 +74,7 @@ class Radiometry:
     bias: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """Added reflectance per band."""
 
-    gamma: float = 1.3
+    gamma: float = 1.5
     """Exponent of the stretch to 8 bit; above 1 lifts the dark end. Not used for 16 bit."""
 
     haze: float = 0.06
@@ -126,7 +126,7 @@ MIXES: dict[str, Mix] = {
 RADIOMETRIES: dict[str, Radiometry] = {
     "temperate": Radiometry(),
     "arid": Radiometry(gain=(1.12, 1.05, 0.95, 0.92), greenness=0.15, haze=0.1, sun_elevation=58.0, sun_azimuth=165.0),
-    "hazy": Radiometry(gain=(0.85, 0.87, 0.92, 0.8), bias=(0.02, 0.02, 0.03, 0.01), haze=0.38, noise=0.008, blur=0.9),
+    "hazy": Radiometry(gain=(0.85, 0.87, 0.92, 0.8), bias=(0.02, 0.02, 0.03, 0.01), haze=0.32, noise=0.008, blur=0.9),
     "autumn": Radiometry(
         gain=(0.92, 0.88, 0.85, 0.85), autumn=0.85, greenness=0.6, sun_elevation=26.0, sun_azimuth=190.0
     ),

@@ -6,6 +6,7 @@ only from where it comes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,15 +98,16 @@ def _paint_yard(surface: Surface, grid: Grid, pose: tuple[float, float, float], 
     part = grid.around(x, x, y, y, 1.5 * _YARD)
     if part[0].start >= part[0].stop or part[1].start >= part[1].stop:
         return
-    dx = np.abs(grid.xs[part[1]] - x)[None, :]
-    dy = np.abs(grid.ys[part[0]] - y)[:, None]
-    turned = np.float32(np.cos(4 * angle))
-    rounded = (dx**4 + dy**4 + turned * 2 * dx**2 * dy**2) ** 0.25
+    dx, dy = (grid.xs[part[1]] - x)[None, :], (grid.ys[part[0]] - y)[:, None]
+    u, v = dx * math.cos(angle) + dy * math.sin(angle), dy * math.cos(angle) - dx * math.sin(angle)
+    rounded = ((u**4 + v**4) ** 0.25).astype(np.float32)
     view = Surface(
         surface.material[part], surface.tone[part], surface.dryness[part],
         surface.height[part], surface.elevation[part],
     )  # fmt: skip
-    view.paint((rounded + 2 * ground.mottle[part] < _YARD) & ~ground.water[part], "gravel", ground.texture[part])
+    view.paint(
+        (rounded + np.float32(1.5) * ground.mottle[part] < _YARD) & ~ground.water[part], "gravel", ground.texture[part]
+    )
 
 
 def _paint_trees(world: World, surface: Surface, grid: Grid, sun: tuple[float, float]) -> None:
@@ -130,13 +132,13 @@ def tree_chance(world: World, sites: Places) -> Floats:
     terrain = terrain_at(world, sites)
     ground = ground_at(world, sites, terrain)
     parcels = parcels_at(world, sites)
-    rank = forest_rank(world, sites, terrain) - 4 * np.maximum(0, np.float32(1.15) - ground.remoteness)
+    rank = forest_rank(world, sites, terrain) - 30 * np.maximum(0, np.float32(1.12) - ground.remoteness)
     gated = sites.noise(world.key("hedges"), 190.0) > np.float32(0.2)
     amount = min(world.mix.forest, 2.0)
     chance = np.full(rank.shape, 0.004 * amount, dtype=np.float32)
     np.copyto(chance, 0.5 * amount, where=gated & (parcels.system_edge < np.float32(3.4)))
     np.copyto(chance, 0.3 * amount, where=(terrain.shore < np.float32(20)) & ~gated)
-    np.copyto(chance, 0.06 * amount, where=ground.remoteness < 1)
+    np.copyto(chance, 0.09 * amount, where=ground.remoteness < 1)
     chance = np.maximum(chance, np.clip((rank + np.float32(0.05)) * 9, 0, np.float32(0.96)))
     open_ground = ground.bare_ground & (rank < 0)
     return np.where((terrain.shore < 3) | (terrain.basin < np.float32(0.04)) | open_ground, 0, chance)

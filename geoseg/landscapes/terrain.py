@@ -13,8 +13,8 @@ import numpy as np
 from geoseg.landscapes.noise import Floats, Places, hashed, unit
 from geoseg.landscapes.spec import World
 
-_VALLEY = 940.0  # metres from one river to the next
-_MEANDERS = ((0.26, 1150.0), (0.085, 400.0), (0.018, 120.0))  # valleys, metres
+_VALLEY = 760.0  # metres from one river to the next
+_MEANDERS = ((0.42, 2600.0), (0.22, 1000.0), (0.1, 390.0), (0.018, 120.0))  # valleys, metres
 _STEP = 4.0  # metres over which slopes are measured
 _DRY = 1e4
 
@@ -36,11 +36,18 @@ class Terrain:
 def terrain_at(world: World, places: Places) -> Terrain:
     """Water and relief of places; all fields have the shape to which x and y broadcast."""
     shore, valley_side = _rivers(world, places)
-    hollow = places.noise(world.key("hollow"), 480.0)
+    basin = basin_at(world, places)
+    swell = places.noise(world.key("swell"), 420.0)
+    return Terrain(shore, basin, np.clip(valley_side, 0, 1) * np.float32(0.7) + np.float32(0.3) * swell)
+
+
+def basin_at(world: World, places: Places) -> Floats:
+    """The field `Terrain.basin` alone."""
+    if world.mix.water == 0:
+        return np.full(np.broadcast_shapes(places.x.shape, places.y.shape), _DRY, dtype=np.float32)
+    hollow = places.noise(world.key("hollow"), 250.0)
     ripple = places.noise(world.key("lake shore"), 70.0)
-    level = 1.75 / world.mix.water**0.35 if world.mix.water > 0 else _DRY
-    basin = hollow + np.float32(0.12) * ripple + np.float32(level)
-    return Terrain(shore, basin, np.clip(valley_side, 0, 1) * np.float32(0.7) + np.float32(0.35) * hollow)
+    return hollow + np.float32(0.12) * ripple + np.float32(2.12 / world.mix.water**0.35)
 
 
 def _rivers(world: World, places: Places) -> tuple[Floats, Floats]:
@@ -53,7 +60,7 @@ def _rivers(world: World, places: Places) -> tuple[Floats, Floats]:
     steepness = np.maximum(np.hypot(slope_x, slope_y), 0.3 / _VALLEY).astype(np.float32)
     size = unit(hashed(world.key("river size"), river.astype(np.int64), np.zeros_like(river, dtype=np.int64)))
     pools = 1 + np.float32(0.16) * places.noise(world.key("river pools"), 140.0)
-    half_width = world.mix.water * (11.0 + 7.0 * size) * pools
+    half_width = world.mix.water * (12.2 + 7.0 * size) * pools
     if world.mix.water == 0:
         half_width = np.full_like(half_width, -_DRY)
     return (middle / steepness - half_width).astype(np.float32), middle * np.float32(_VALLEY / 240)
@@ -70,8 +77,8 @@ def _phase(world: World, places: Places) -> np.ndarray[tuple[int, ...], np.dtype
 
 def forest_rank(world: World, places: Places, terrain: Terrain) -> Floats:
     """How much a place inclines to woodland; a wood where it is above 0."""
-    rank = np.float32(0.55) * (terrain.elevation - np.float32(0.45))
-    for period, weight in ((430.0, 0.62), (150.0, 0.36), (52.0, 0.2), (19.0, 0.1)):
+    rank = np.float32(0.4) * (terrain.elevation - np.float32(0.45))
+    for period, weight in ((900.0, 0.16), (330.0, 0.5), (140.0, 0.36), (52.0, 0.2), (19.0, 0.1)):
         rank = rank + np.float32(weight) * places.noise(world.key(f"wood {period}"), period)
     least = 0.62 - 0.72 * math.log2(world.mix.forest) if world.mix.forest > 0 else _DRY
     return rank - np.float32(least)

@@ -77,5 +77,5 @@ def crowns_over(
     here = best > 0
     tall = np.float32(7) + np.float32(9) * unit(bits, 3)
     height = tall.ravel()[winner] * (np.float32(0.45) + np.float32(0.55) * np.sqrt(best))
-    shade = np.float32(0.72) + np.float32(0.3) * np.sqrt(best) + np.float32(0.34) * light
+    shade = np.float32(0.8) + np.float32(0.3) * np.sqrt(best) + np.float32(0.3) * light
     return Crowns(here, np.where(here, height, 0).astype(np.float32), shade.astype(np.float32), bits.ravel()[winner])

@@ -15,7 +15,7 @@ from geoseg.landscapes.noise import Doubles, Floats, Places, Points, hashed, uni
 from geoseg.landscapes.spec import World
 from geoseg.landscapes.terrain import terrain_at
 
-VILLAGE_CELL = 690.0
+VILLAGE_CELL = 640.0
 """Metres from one village to the next, on average."""
 
 LOT = 19.5
@@ -77,12 +77,12 @@ class Village:
     def remoteness(self, across: Floats, along: Floats, ragged: Floats) -> Floats:
         """0 in the centre, 1 where the village ends."""
         inward = np.hypot(across / np.float32(self.short), along / np.float32(self.long))
-        return (inward + np.float32(0.1) * ragged).astype(np.float32)
+        return (inward + np.float32(0.15) * ragged).astype(np.float32)
 
 
 def ragged_at(world: World, places: Places) -> Floats:
     """The noise by which village outlines are ragged."""
-    return places.noise(world.key("village outline"), 85.0)
+    return places.noise(world.key("village outline"), 75.0)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -96,7 +96,7 @@ def village_in(world: World, i: int, j: int) -> Village:
     best = int(np.argmax(np.minimum(terrain.shore, _CLEARANCE) + 60 * np.minimum(terrain.basin, 1)))
     bits = hashed(world.key("village"), np.array([i]), np.array([j]))
     size, shape, angle, bend = (float(unit(bits, part)[0]) for part in range(4))
-    radius = math.sqrt(world.mix.villages) * (118 + 70 * size)
+    radius = math.sqrt(world.mix.villages) * (128 + 70 * size)
     return Village(
         x=float(x[best]),
         y=float(y[best]),
@@ -132,8 +132,7 @@ def streets_of(world: World, village: Village) -> Doubles:
     main_across, main_along = (grid.astype(np.float32) for grid in np.meshgrid(lines, steps, indexing="ij"))
     ticks = np.arange(-reach * 4, reach * 4 + 1) * (STREET_SPACING / 2)
     side_along, side_across = (
-        grid.astype(np.float32)
-        for grid in np.meshgrid(np.arange(-reach, reach + 1) * block, ticks, indexing="ij")
+        grid.astype(np.float32) for grid in np.meshgrid(np.arange(-reach, reach + 1) * block, ticks, indexing="ij")
     )
     parts = []
     for across, along in ((main_across, main_along), (side_across, side_along)):
