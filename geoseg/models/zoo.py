@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shutil
 import tempfile
+import zipfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,17 +31,23 @@ def describe_models() -> tuple[ModelCard, ...]:
     return tuple(read_card(_shelf() / name) for name in packaged_models())
 
 
-def read_card(folder: Path) -> ModelCard:
-    """The card of an unpacked model package; reads no weights.
+def read_card(package: Path) -> ModelCard:
+    """The card of a model package, a folder or a zip; reads no weights.
 
     Raises:
         ModelError: if it is missing or damaged.
     """
     try:
-        text = (folder / CARD_FILE).read_bytes()
+        if package.is_file():
+            with zipfile.ZipFile(package) as archive:
+                text = archive.read(CARD_FILE)
+        else:
+            text = (package / CARD_FILE).read_bytes()
     except OSError as error:
-        raise ModelError(f"{folder}: has no readable {CARD_FILE}: {error.strerror}") from error
-    return card_from_json(text, origin=str(folder))
+        raise ModelError(f"{package}: has no readable {CARD_FILE}: {error.strerror}") from error
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(f"{package}: not a model package: {' '.join(str(error).split())}") from error
+    return card_from_json(text, origin=str(package))
 
 
 def load_model(name_or_path: str | Path) -> ModelPackage:

@@ -1,0 +1,213 @@
+"""Settings of `geoseg train`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from geoseg.classes import ClassMap
+from geoseg.config.settings import Settings, load_yaml, settings_from
+from geoseg.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def _strings(value: object) -> object:
+    """Band numbers as YAML has them, to strings."""
+    return tuple(str(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+BandNames = Annotated[tuple[str, ...], BeforeValidator(_strings), Field(min_length=1)]
+
+
+class SourceSettings(Settings):
+    """Scenes to learn from, with their labels."""
+
+    scene: str = Field(description="Path of a scene, or a pattern with one * in the file name.")
+    labels: str = Field(description="Path of its labels; a * stands for what the one in scene stands for.")
+    label_map: dict[int, str] = Field(min_length=1, description="Class name of each label value; others are unknown.")
+    bands: BandNames | None = Field(
+        default=None, description="The scene's bands in the model's order, by name or number; by name where not given."
+    )
+    split: Literal["train", "val", "test", "blocks"] = Field(
+        default="train", description="What the scenes are for; blocks splits each by squares on the ground."
+    )
+    weight: float = Field(default=1.0, gt=0, description="How often its pixels are drawn, compared with others.")
+
+
+class ClassSettings(Settings):
+    """One class; the order of the list is that of the logits."""
+
+    id: int = Field(description="Value in class rasters, 0 to 254.")
+    name: str = Field(description="What it is called.")
+    colour: str = Field(description="Like #1a2b3c.")
+
+
+class NetworkSettings(Settings):
+    """The network."""
+
+    architecture: str = Field(default="unet", description="As segmentation-models-pytorch calls it.")
+    encoder: str = Field(default="resnet18", description="As smp calls it, or tu- and a timm model.")
+    encoder_weights: str | None = Field(default=None, description="Pretrained weights that smp may download.")
+    options: dict[str, bool | int | float | str | tuple[int, ...] | None] = Field(
+        default_factory=dict, description="Further keywords of the architecture."
+    )
+
+
+class BlockSettings(Settings):
+    """How sources with `split: blocks` are split."""
+
+    side: float = Field(default=300.0, gt=0, description="Side of a square, metres.")
+    guard: float = Field(default=50.0, ge=0, description="Least distance between pixels of two squares, metres.")
+    val: float = Field(default=0.15, ge=0, lt=1, description="Share of the squares to choose the best weights by.")
+    test: float = Field(default=0.15, ge=0, lt=1, description="Share of the squares that are only scored.")
+
+
+class AugmentSettings(Settings):
+    """How strongly chips are changed; 0 switches a change off."""
+
+    d4: bool = Field(default=True, description="Quarter turns and mirrors.")
+    gsd_jitter: tuple[float, float] = Field(default=(1.0, 1.0), description="Least and largest factor on the GSD.")
+    gain: float = Field(default=0.2, ge=0, le=2, description="Brightness, log of the largest factor.")
+    bias: float = Field(default=0.03, ge=0, le=1, description="Offset, of full scale.")
+    gamma: float = Field(default=0.2, ge=0, le=2, description="Contrast, log of the largest exponent.")
+    haze: float = Field(default=0.0, ge=0, lt=1, description="Largest share of light from the air.")
+    grey: float = Field(default=0.0, ge=0, le=1, description="Largest loss of colour.")
+    blur: float = Field(default=0.0, ge=0, le=5, description="Largest standard deviation, px.")
+    noise: float = Field(default=0.0, ge=0, le=1, description="Largest standard deviation, of full scale.")
+
+    @model_validator(mode="after")
+    def _ordered_jitter(self) -> Self:
+        low, high = self.gsd_jitter
+        if not 0 < low <= high:
+            raise PydanticCustomError("gsd_jitter", "gsd_jitter should be two positive factors, the smaller first")
+        return self
+
+
+class OptimiserSettings(Settings):
+    """AdamW with a warm-up and a cosine, and the mean of weights that is kept."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="At its largest.")
+    weight_decay: float = Field(default=0.02, ge=0, description="Of matrices and kernels.")
+    warmup: float = Field(default=0.04, ge=0, lt=1, description="Share of the iterations.")
+    gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
+    ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the moving mean of weights.")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share spread over all classes.")
+    dice: float = Field(default=1.0, ge=0, description="Weight of soft Dice beside cross-entropy.")
+
+
+class TrainSettings(Settings):
+    """What to learn, from what, and how."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Short name of the model, as in file names.")
+    title: str = Field(default="", description="One line for people.")
+    licence: str = Field(default="", description="Under which the weights may be used.")
+    data: str = Field(default="", description="Where imagery and labels come from, with their licences.")
+    provenance_files: tuple[str, ...] = Field(
+        default=(), description="JSON files whose keys join the model's provenance, such as a list of held-out chips."
+    )
+    root: Path = Field(default=Path(), description="Folder that relative paths start from: that of the YAML file.")
+    variables: dict[str, str] = Field(
+        default_factory=dict, description="Values of ${NAME} in paths where the environment has none."
+    )
+    sources: tuple[SourceSettings, ...] = Field(min_length=1, description="Scenes with labels.")
+    classes: tuple[ClassSettings, ...] = Field(min_length=1, description="The legend.")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
+    bands: BandNames = Field(description="Names of the model's bands.")
+    gsd: float = Field(gt=0, description="Ground sampling distance to learn at, metres per pixel.")
+    scales: dict[str, float] = Field(
+        default={"uint8": 1 / 255}, min_length=1, description="From the numbers of a dtype to about 0 to 1."
+    )
+    tile: int = Field(default=512, ge=64, multiple_of=32, description="Side of a tile at prediction, px.")
+    overlap: int = Field(default=128, ge=0, description="Of two tiles at prediction, px, at most half a tile.")
+    chip: int = Field(default=256, ge=32, multiple_of=32, description="Side of a training chip, px.")
+    batch_size: int = Field(default=8, ge=1, description="Chips per iteration.")
+    iterations: int = Field(default=2000, ge=1, description="Steps of the optimiser.")
+    validate_every: int = Field(default=200, ge=1, description="Iterations between scores; the state is saved then.")
+    class_balance: float = Field(default=0.5, ge=0, le=1, description="Share of chips drawn for a rare class.")
+    blocks: BlockSettings = Field(default=BlockSettings(), description="How scenes are split by squares.")
+    augment: AugmentSettings = Field(default=AugmentSettings(), description="Changes of the chips.")
+    optimiser: OptimiserSettings = Field(default=OptimiserSettings(), description="Steps of the weights.")
+    seed: int = Field(default=0, ge=0, description="Of weights, chips and changes.")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where to train.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="Of the forward and backward pass.")
+    cache_mb: int = Field(default=1024, ge=1, description="Memory for decoded scenes.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.overlap > self.tile // 2:
+            raise PydanticCustomError("overlap", "overlap should be at most half of tile")
+        if not any(source.split in {"train", "blocks"} for source in self.sources):
+            raise PydanticCustomError("sources", "sources should have one with split train or blocks")
+        if not any(source.split in {"val", "blocks"} for source in self.sources):
+            raise PydanticCustomError("sources", "sources should have one with split val or blocks")
+        return self
+
+    @property
+    def class_map(self) -> ClassMap:
+        """The legend.
+
+        Raises:
+            ConfigError: if an id or a name stands twice or a colour is wrong.
+        """
+        return ClassMap.of((entry.id, entry.name, entry.colour) for entry in self.classes)
+
+    def expand(self, path: str) -> Path:
+        """A path of these settings with its variables filled in, from the root where it is relative.
+
+        Raises:
+            ConfigError: if a variable has no value.
+        """
+        return self.root / _VARIABLE.sub(lambda match: self._value_of(match[1]), path)
+
+    def files_of(self, source: SourceSettings) -> tuple[tuple[Path, Path], ...]:
+        """Scenes of a source with their labels, sorted.
+
+        Raises:
+            ConfigError: if no scene matches, or a scene has no labels.
+        """
+        pattern = self.expand(source.scene)
+        if "*" not in pattern.name:
+            return (_existing(pattern, self.expand(source.labels)),)
+        before, after = pattern.name.split("*", maxsplit=1)
+        scenes = sorted(pattern.parent.glob(pattern.name))
+        if not scenes:
+            raise ConfigError(f"sources: no file matches {pattern}: correct the path or set its variables")
+        stars = [scene.name[len(before) : len(scene.name) - len(after)] for scene in scenes]
+        return tuple(
+            _existing(scene, self.expand(source.labels.replace("*", star)))
+            for scene, star in zip(scenes, stars, strict=True)
+        )
+
+    def _value_of(self, variable: str) -> str:
+        value = os.environ.get(variable, self.variables.get(variable))
+        if value is None:
+            raise ConfigError(f"sources: ${{{variable}}} has no value: set it in the environment or under variables")
+        return value
+
+
+def load_train_settings(path: Path, changes: Mapping[str, object] | None = None) -> TrainSettings:
+    """Settings from a YAML file; its relative paths start from its own folder.
+
+    Args:
+        path: the file.
+        changes: values that replace those at the top of the file.
+
+    Raises:
+        ConfigError: if the file cannot be read or a key or value is wrong.
+    """
+    values = {"root": path.parent, **load_yaml(path), **(changes or {})}
+    return settings_from(TrainSettings, values, origin=str(path))
+
+
+def _existing(scene: Path, labels: Path) -> tuple[Path, Path]:
+    for path in (scene, labels):
+        if not path.exists():
+            raise ConfigError(f"sources: {path} does not exist: correct the path or set its variables")
+    return scene, labels

@@ -1,0 +1,173 @@
+"""Scenes with labels, read by random windows without decoding a storage block each time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from geoseg.classes import ClassMap
+from geoseg.data.chips import IGNORED, Chip
+from geoseg.data.labels import LabelRaster
+from geoseg.errors import LabelError
+from geoseg.georef import GeoRef
+from geoseg.raster.patch import SceneReader
+from geoseg.raster.scene import open_scene
+from geoseg.window import Window
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePair:
+    """A scene and its labels on disk."""
+
+    scene: Path
+    """Any raster GDAL opens."""
+
+    labels: Path
+    """A raster of whole numbers on the same grid."""
+
+    bands: tuple[str, ...]
+    """Names or numbers of the scene's bands, in the network's order."""
+
+    label_map: Mapping[int, str]
+    """Class name of each label value; others are unknown."""
+
+
+class BlockCache:
+    """Decoded squares of scenes, least recently used dropped first."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._used = 0
+        self._blocks: OrderedDict[tuple[int, int, int], Chip] = OrderedDict()
+
+    def get(self, key: tuple[int, int, int]) -> Chip | None:
+        """A block kept under a key, which becomes the most recently used one."""
+        block = self._blocks.get(key)
+        if block is not None:
+            self._blocks.move_to_end(key)
+        return block
+
+    def put(self, key: tuple[int, int, int], block: Chip) -> None:
+        """Keep a block; at least the newest one stays whatever the budget."""
+        self._blocks[key] = block
+        self._used += _bytes(block)
+        while self._used > self._budget and len(self._blocks) > 1:
+            _, oldest = self._blocks.popitem(last=False)
+            self._used -= _bytes(oldest)
+
+
+class LabelledScene:
+    """A scene with its labels. A context manager; read from one thread at a time."""
+
+    def __init__(self, scene: SceneReader, labels: LabelRaster, *, cache: BlockCache, number: int) -> None:
+        """Combine open files.
+
+        Args:
+            scene: the image.
+            labels: on its grid.
+            cache: shared by all scenes of one reader.
+            number: of this scene in the cache.
+        """
+        self._scene = scene
+        self._labels = labels
+        self._cache = cache
+        self._number = number
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close both files."""
+        self._labels.close()
+        close = getattr(self._scene, "close", None)
+        if close is not None:
+            close()
+
+    @property
+    def georef(self) -> GeoRef:
+        """The grid of both."""
+        return self._scene.georef
+
+    @property
+    def dtype(self) -> str:
+        """Name of the dtype of the image."""
+        return self._scene.dtype
+
+    def read(self, window: Window, *, within: Window | None = None) -> Chip:
+        """The chip of a window that may leave the scene.
+
+        Args:
+            window: in scene pixels.
+            within: what is outside of it counts as outside the scene; None takes the whole scene.
+        """
+        bands = len(self._scene.bands)
+        image = np.zeros((bands, *window.shape), dtype=self.dtype)
+        labels = np.full(window.shape, IGNORED, dtype=np.uint8)
+        valid = np.zeros(window.shape, dtype=np.bool_)
+        scene_window = self.georef.window
+        inside = window.intersect(within.intersect(scene_window) or window if within else scene_window)
+        inside = inside.intersect(scene_window) if inside else None
+        for block in _blocks_under(inside) if inside else ():
+            covered = block.intersect(scene_window)
+            part = covered.intersect(inside) if covered and inside else None
+            if covered is None or part is None:
+                continue
+            chip = self._block(covered)
+            there, here = part.slices_in(covered), part.slices_in(window)
+            image[:, *here] = chip.image[:, *there]
+            labels[here] = chip.labels[there]
+            valid[here] = chip.valid[there]
+        return Chip(image=image, labels=labels, valid=valid)
+
+    def _block(self, window: Window) -> Chip:
+        key = (self._number, window.row, window.col)
+        block = self._cache.get(key)
+        if block is None:
+            patch = self._scene.read(window)
+            labels = np.where(patch.valid, self._labels.read(window), np.uint8(IGNORED))
+            block = Chip(image=patch.image, labels=labels, valid=patch.valid)
+            self._cache.put(key, block)
+        return block
+
+
+def open_labelled_scenes(
+    pairs: Sequence[ScenePair], *, classes: ClassMap, cache_bytes: int
+) -> tuple[LabelledScene, ...]:
+    """Open scenes with their labels; they share one cache and must be read from one thread.
+
+    Raises:
+        SceneError: if a file cannot be opened or lacks a band.
+        LabelError: if labels do not fit their scene or the legend.
+    """
+    cache = BlockCache(cache_bytes)
+    opened: list[LabelledScene] = []
+    for number, pair in enumerate(pairs):
+        scene = open_scene(pair.scene, bands=pair.bands)
+        labels = LabelRaster(pair.labels, scene=scene.georef, classes=classes, label_map=pair.label_map)
+        opened.append(LabelledScene(scene, labels, cache=cache, number=number))
+    if not opened:
+        raise LabelError("no labelled scene to learn from: give at least one")
+    return tuple(opened)
+
+
+def _blocks_under(window: Window) -> Iterator[Window]:
+    for row in range(window.row // _BLOCK * _BLOCK, window.bottom, _BLOCK):
+        for col in range(window.col // _BLOCK * _BLOCK, window.right, _BLOCK):
+            yield Window(row=row, col=col, height=_BLOCK, width=_BLOCK)
+
+
+def _bytes(block: Chip) -> int:
+    return block.image.nbytes + block.labels.nbytes + block.valid.nbytes

@@ -1,0 +1,83 @@
+"""Which ground is learnt from and which is held out: squares of a scene with a guard between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from geoseg.errors import LabelError
+from geoseg.georef import GeoRef
+from geoseg.window import Window
+
+Split = Literal["train", "val", "test"]
+"""Learnt from, chosen by, or only scored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitWindow:
+    """A rectangle of a scene and what it is for."""
+
+    window: Window
+    """In scene pixels."""
+
+    split: Split
+    """What its pixels are for."""
+
+
+def split_by_blocks(
+    georef: GeoRef, *, block_metres: float, guard_metres: float, shares: tuple[float, float], seed: int
+) -> tuple[SplitWindow, ...]:
+    """Split one scene into squares, at random; near pixels look alike, so squares are kept apart by a guard.
+
+    Held-out squares lose half the guard on each side that meets another square, and so do the others: any two pixels
+    of different splits are at least the guard apart.
+
+    Args:
+        georef: the scene's grid, with a CRS.
+        block_metres: side of a square on the ground.
+        guard_metres: least distance on the ground between pixels of two squares.
+        shares: of the squares, for validation and for test; at least one square each where above 0.
+        seed: of the draw.
+
+    Raises:
+        LabelError: without a CRS, if the guard leaves nothing of a square, or there are too few squares.
+    """
+    gsd = georef.gsd
+    if gsd is None:
+        raise LabelError("a scene without a CRS has no distances to split by: assign a CRS or split by scene")
+    side, half_guard = max(1, round(block_metres / gsd)), math.ceil(guard_metres / gsd / 2)
+    if side <= 2 * half_guard:
+        raise LabelError(
+            f"blocks of {block_metres:g} m leave nothing inside a guard of {guard_metres:g} m: enlarge them"
+        )
+    windows = _squares(georef.window, side, half_guard)
+    held_out = [max(1, round(share * len(windows))) if share > 0 else 0 for share in shares]
+    if sum(held_out) >= len(windows):
+        raise LabelError(
+            f"{len(windows)} blocks of {block_metres:g} m are too few for {sum(held_out)} held out and one to learn "
+            "from: make the blocks smaller"
+        )
+    order = np.random.default_rng(seed).permutation(len(windows))
+    splits: list[Split] = ["train"] * len(windows)
+    for place, index in enumerate(order[: sum(held_out)]):
+        splits[index] = "val" if place < held_out[0] else "test"
+    return tuple(SplitWindow(window=window, split=split) for window, split in zip(windows, splits, strict=True))
+
+
+def _squares(scene: Window, side: int, half_guard: int) -> list[Window]:
+    rows = [(top, min(top + side, scene.bottom)) for top in range(0, scene.bottom, side)]
+    cols = [(left, min(left + side, scene.right)) for left in range(0, scene.right, side)]
+    shrunk = [
+        (
+            top + half_guard * (top > 0),
+            bottom - half_guard * (bottom < scene.bottom),
+            left + half_guard * (left > 0),
+            right - half_guard * (right < scene.right),
+        )
+        for top, bottom in rows
+        for left, right in cols
+    ]
+    return [Window.between(*edges) for edges in shrunk if edges[0] < edges[1] and edges[2] < edges[3]]

@@ -1,0 +1,145 @@
+"""From regions to batches of tensors, made ahead in a thread. Knows nothing of networks or losses."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geoseg.data.augment import AugmentPlan, change_appearance, turn
+from geoseg.data.chips import IGNORED, Chip
+from geoseg.data.sampling import ChipSampler, Region, scaled_chip
+from geoseg.raster.normalize import Normalizer, band_statistics
+from geoseg.raster.patch import Patch
+from geoseg.window import Window
+
+_STATISTICS_CHIPS = 128
+_AUGMENTATION = 1  # keeps the numbers of changes apart from those of draws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingBatch:
+    """What one step learns from."""
+
+    images: Tensor
+    """(n, bands, height, width) float32, normalised; 0 where not valid."""
+
+    labels: Tensor
+    """(n, height, width) uint8, class index; 255 where not learnt from."""
+
+
+class BatchMaker:
+    """Makes the batch of any iteration, the same each time."""
+
+    def __init__(
+        self, sampler: ChipSampler, normalizer: Normalizer, augment: AugmentPlan, *, size: int, seed: int
+    ) -> None:
+        """Combine what a batch is made with.
+
+        Args:
+            sampler: draws chips.
+            normalizer: of the network; its scales are not used, for chips are scaled.
+            augment: how chips are changed.
+            size: chips in a batch.
+            seed: of the changes.
+        """
+        self._sampler = sampler
+        self._normalizer = normalizer
+        self._augment = augment
+        self._size = size
+        self._seed = seed
+
+    def __call__(self, iteration: int) -> TrainingBatch:
+        """The batch of an iteration, counted from 0."""
+        chips = [self._chip(iteration, slot) for slot in range(self._size)]
+        return stack_chips(chips, self._normalizer)
+
+    def _chip(self, iteration: int, slot: int) -> Chip:
+        chip = self._sampler.draw(iteration, slot)
+        rng = np.random.default_rng((self._seed, iteration, slot, _AUGMENTATION))
+        if self._augment.d4:
+            chip = turn(chip, rng)
+        image = change_appearance(chip.image.astype(np.float32, copy=False), self._augment, rng)
+        return Chip(image=image, labels=chip.labels, valid=chip.valid)
+
+
+def stack_chips(chips: Sequence[Chip], normalizer: Normalizer) -> TrainingBatch:
+    """Normalise chips of one size, scaled already, and put them into tensors."""
+    mean, std = (np.array(part, dtype=np.float32)[:, None, None] for part in (normalizer.mean, normalizer.std))
+    pixels = [chip.image.astype(np.float32, copy=False) for chip in chips]
+    images = np.stack(
+        [np.where(chip.valid, (image - mean) / std, np.float32(0)) for image, chip in zip(pixels, chips, strict=True)]
+    )
+    labels = np.stack([np.where(chip.valid, chip.labels, np.uint8(IGNORED)) for chip in chips])
+    return TrainingBatch(
+        images=torch.from_numpy(images.astype(np.float32, copy=False)).contiguous(memory_format=torch.channels_last),
+        labels=torch.from_numpy(labels),
+    )
+
+
+def fit_normalizer(sampler: ChipSampler, scales: dict[str, float]) -> Normalizer:
+    """Band statistics of the ground that is learnt from, drawn as chips are."""
+    chips = (sampler.draw(iteration, 0) for iteration in range(_STATISTICS_CHIPS))
+    patches = (Patch(image=chip.image, valid=chip.valid, window=Window.of_shape(*chip.valid.shape)) for chip in chips)
+    mean, std = band_statistics(patches, scale=1.0)
+    return Normalizer(scales=scales, mean=mean, std=std)
+
+
+def region_chips(regions: Sequence[Region], *, side: int, gsd: float) -> Iterator[Chip]:
+    """All ground of some regions once, in chips of `side` px at `gsd` metres; chips at the far edges stick out."""
+    for region in regions:
+        georef = region.scene.georef
+        step = max(1, round(side * gsd / (georef.gsd or gsd)))
+        for row in range(region.window.row, region.window.bottom, step):
+            for col in range(region.window.col, region.window.right, step):
+                window = Window(row=row, col=col, height=step, width=step)
+                chip = region.scene.read(window, within=region.window)
+                if (chip.labels != IGNORED).any():
+                    yield scaled_chip(chip, side, region.scale)
+
+
+def prefetch(make: Callable[[int], TrainingBatch], start: int, stop: int, *, depth: int = 3) -> Iterator[TrainingBatch]:
+    """Batches of iterations `start` to `stop`, made ahead in one thread.
+
+    An error while a batch is made is raised where that batch is asked for. Ending the iteration early ends the thread.
+    """
+    ready: queue.Queue[TrainingBatch | BaseException] = queue.Queue(maxsize=depth)
+    ended = threading.Event()
+
+    def work() -> None:
+        for iteration in range(start, stop):
+            try:
+                made: TrainingBatch | BaseException = make(iteration)
+            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
+                made = error
+            while not ended.is_set():
+                try:
+                    ready.put(made, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            if ended.is_set() or isinstance(made, BaseException):
+                return
+
+    thread = threading.Thread(target=work, name="geoseg-batches", daemon=True)
+    thread.start()
+    try:
+        for _ in range(start, stop):
+            batch = ready.get()
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        ended.set()
+        thread.join()
+
+
+def pixel_shares(counts: NDArray[np.int64]) -> tuple[float, ...]:
+    """Share of all pixels by class."""
+    return tuple((counts / max(1, counts.sum())).tolist())
