@@ -54,7 +54,8 @@ check: install
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: install
-	$(BIN)/python -m pytest benchmarks --benchmark-only
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -o addopts=--import-mode=importlib
+	$(BIN)/python -m benchmarks.predict_overhead
 
 docs: $(VENV)/.docs-installed
 	$(BIN)/python -m geoseg.cli.reference > docs/cli.md

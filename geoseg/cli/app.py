@@ -13,8 +13,7 @@ from types import MappingProxyType
 import click
 
 import geoseg
-from geoseg.cli.messages import show_error, warnings_shown
-from geoseg.errors import GeosegError
+from geoseg.cli.messages import reported
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -27,9 +26,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Every command with its one line of help; `geoseg.cli.<name>` holds it as `command`."""
-
-INTERRUPTED = 130
-"""The exit code of a program that was stopped from the keyboard."""
 
 
 class _LazyGroup(click.Group):
@@ -69,19 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C.
     """
-    with warnings_shown():
-        try:
-            result = app.main(arguments, prog_name="geoseg", standalone_mode=False)
-        except click.ClickException as error:
-            error.show()
-            return error.exit_code
-        except click.Abort:
-            click.echo("geoseg: interrupted", err=True)
-            return INTERRUPTED
-        except GeosegError as error:
-            show_error(error)
-            return 1
-    return result if isinstance(result, int) else 0
+    return reported(app, arguments, prog_name="geoseg")
 
 
 def main() -> None:

@@ -1,14 +1,43 @@
-"""What a user reads on stderr: errors and warnings, one line each. Knows no command."""
+"""What a user reads on stderr, errors and warnings in one line each, and the exit code. Knows no command."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from geoseg.errors import GeosegError
+
+INTERRUPTED = 130
+"""The exit code of a program that was stopped from the keyboard."""
+
+
+def reported(command: click.Command, arguments: Sequence[str] | None = None, *, prog_name: str) -> int:
+    """Run a command; what is wrong with its input becomes one line on stderr. The only place that does so.
+
+    Args:
+        command: what to run; it may return an exit code.
+        arguments: without the program's name; those of this process where None.
+        prog_name: as the user calls it.
+
+    Returns:
+        0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C.
+    """
+    with warnings_shown():
+        try:
+            result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except click.Abort:
+            click.echo("geoseg: interrupted", err=True)
+            return INTERRUPTED
+        except GeosegError as error:
+            show_error(error)
+            return 1
+    return result if isinstance(result, int) else 0
 
 
 def show_error(error: GeosegError, *, about: str = "") -> None:
