@@ -6,6 +6,7 @@ Knows nothing of what the commands do: each is a module, imported when it is cal
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -70,4 +71,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed program."""
+    # Read when torch loads. Where other programs use the cores, torch's waiting threads would spin against them.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run())
