@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 GSD_TOLERANCE = 1.25
 """A scene whose pixels are up to this much larger or smaller than the model's is read as it is."""
 
+_ROUNDING = 0.01
 _COARSEST = 4.0
 _FINEST = 32.0
 
@@ -102,6 +103,16 @@ def _factor(source: SceneSource, card: ModelCard) -> float:
             "%s: its pixels are %.3g m, model %s was trained at %g m: what it looks for may not be visible",
             *(source.path, gsd, card.name, card.gsd),
         )
+    return _round_pixel(source.georef, factor)
+
+
+def _round_pixel(georef: GeoRef, factor: float) -> float:
+    """The factor, changed by under 1 % so that the new pixel has a short size in map units (0.6, not 0.59976)."""
+    pixel = math.sqrt(abs(georef.transform.determinant))
+    for digits in range(3):
+        short = float(f"{pixel * factor:.{digits}e}")
+        if abs(short / (pixel * factor) - 1) < _ROUNDING:
+            return short / pixel
     return factor
 
 
