@@ -37,7 +37,7 @@ demo: install
 	$(BIN)/geoseg demo -o geoseg_demo
 
 demo-model: install
-	$(BIN)/python -m pipelines.make_landscapes
+	$(BIN)/python -m pipelines.make_landscapes -o runs/landscapes
 	$(BIN)/geoseg train configs/demo_landscape.yaml -o runs/demo_landscape
 	rm -rf geoseg/models/zoo_packages/demo-landscape
 	cp -r runs/demo_landscape/best geoseg/models/zoo_packages/demo-landscape

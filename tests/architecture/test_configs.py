@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from geoseg.config.evaluate import EvaluateSettings
+from geoseg.config.predict import PredictSettings
+from geoseg.config.settings import load_settings, load_yaml
+from geoseg.config.train import load_train_settings
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+OF_COMMANDS = {"predict.yaml": PredictSettings, "evaluate.yaml": EvaluateSettings}
+TRAINING = sorted(path.name for path in CONFIGS.glob("*.yaml") if path.name not in OF_COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(OF_COMMANDS))
+def test_a_commands_config_is_valid(name):
+    assert load_settings(OF_COMMANDS[name], CONFIGS / name)
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_a_training_config_is_valid_and_its_legend_too(name):
+    settings = load_train_settings(CONFIGS / name)
+    known = set(settings.class_map.names)
+    for source in settings.sources:
+        assert set(source.label_map.values()) <= known
+
+
+def test_there_is_a_config_for_every_command_that_takes_one():
+    assert TRAINING
+
+
+def test_the_predict_config_spells_out_the_defaults():
+    values = load_yaml(CONFIGS / "predict.yaml")
+    assert list(values) == list(PredictSettings.model_fields)
+    assert load_settings(PredictSettings, CONFIGS / "predict.yaml") == PredictSettings()
