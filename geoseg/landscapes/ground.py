@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.landscapes.materials import CROPS, MATERIAL
-from geoseg.landscapes.noise import Floats, Places, hashed, unit
-from geoseg.landscapes.parcels import Parcels, parcels_at
+from geoseg.landscapes.noise import Floats, Grid, hashed, unit
+from geoseg.landscapes.parcels import Parcels, parcels_over
 from geoseg.landscapes.spec import Mix, World
 from geoseg.landscapes.terrain import Terrain, forest_rank
 from geoseg.landscapes.villages import LOT, STREET_SPACING, ragged_at, villages_near
@@ -20,7 +20,7 @@ _SHARES = {"crop": 0.70, "grass": 0.21, "bare": 0.09}  # of parcels, at mix 1
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The ground at places, all of one shape."""
+    """The ground on a grid, all (height, width)."""
 
     material: NDArray[np.uint8]
     tone: Floats
@@ -40,19 +40,25 @@ class Ground:
     mottle: Floats
     """Noise of some metres, variance about 1."""
 
+    wood: Floats
+    """Inclination to woodland, above 0 in a wood."""
 
-def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
-    """The ground at places with that terrain."""
-    fine, mottle, broad = (places.noise(world.key(f"ground {period}"), period) for period in (2.2, 6.5, 48.0))
+    system_edge: Floats
+    """Metres to the border of the system of parcels."""
+
+
+def ground_over(world: World, grid: Grid, terrain: Terrain) -> Ground:
+    """The ground on the pixels of a grid with that terrain."""
+    fine, mottle, broad = (grid.noise(world.key(f"ground {period}"), period) for period in (2.2, 6.5, 48.0))
     texture = 1 + np.float32(0.05) * fine + np.float32(0.07) * mottle + np.float32(0.06) * broad
-    parcels = parcels_at(world, places)
+    parcels = parcels_over(world, grid)
     material, tone = _cover_of_parcels(world.mix, parcels, texture, mottle)
-    wood = forest_rank(world, places, terrain)
+    wood = forest_rank(world, grid, terrain)
 
     flood_plain = terrain.shore < np.float32(26) + 12 * broad
     np.copyto(material, MATERIAL["pasture"], where=flood_plain)
     np.copyto(tone, texture, where=flood_plain)
-    lot_bits, remoteness = _lots_at(world, places)
+    lot_bits, remoteness = _lots_at(world, grid)
     in_village = remoteness < 1
     garden_tone = texture * (np.float32(0.86) + np.float32(0.28) * unit(lot_bits, 0))
     yard = in_village & (unit(lot_bits, 1) < np.float32(0.07))
@@ -60,7 +66,7 @@ def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
     np.copyto(material, MATERIAL["gravel"], where=yard)
     np.copyto(tone, garden_tone, where=in_village)
 
-    pit = places.noise(world.key("pits"), 210.0) + np.float32(0.1) * broad + np.float32(0.03) * mottle
+    pit = grid.noise(world.key("pits"), 210.0) + np.float32(0.1) * broad + np.float32(0.03) * mottle
     pits = (pit > np.float32(2.3 - 0.2 * world.mix.bare)) & (remoteness > np.float32(1.2))
     np.copyto(material, MATERIAL["sand"], where=pits)
     np.copyto(tone, (texture * (np.float32(0.95) + np.float32(0.1) * broad)), where=pits)
@@ -68,7 +74,7 @@ def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
     np.copyto(material, MATERIAL["understorey"], where=wooded)
     np.copyto(tone, texture, where=wooded)
 
-    gravel_bank = np.float32(1.2) + np.float32(3.4) * places.noise(world.key("banks"), 75.0) * world.mix.bare**0.5
+    gravel_bank = np.float32(1.2) + np.float32(3.4) * grid.noise(world.key("banks"), 75.0) * world.mix.bare**0.5
     banks = (terrain.shore < gravel_bank) | (terrain.basin < np.float32(0.035))
     np.copyto(material, MATERIAL["sand"], where=banks)
     np.copyto(tone, texture, where=banks)
@@ -78,7 +84,9 @@ def ground_at(world: World, places: Places, terrain: Terrain) -> Ground:
     np.copyto(tone, 1 + np.float32(0.05) * broad + np.float32(0.025) * fine, where=river | lake)
     is_bare = np.isin(material, [MATERIAL[name] for name in ("sand", "gravel", "dark soil", "pale soil")])
     dryness = np.clip(np.float32(0.16) + np.float32(0.13) * broad + np.float32(0.06) * mottle, 0, 1)
-    return Ground(material, tone, dryness, remoteness, river | lake, is_bare, texture, mottle)
+    return Ground(
+        material, tone, dryness, remoteness, river | lake, is_bare, texture, mottle, wood, parcels.system_edge
+    )
 
 
 def _cover_of_parcels(mix: Mix, parcels: Parcels, texture: Floats, mottle: Floats) -> tuple[NDArray[np.uint8], Floats]:
@@ -105,14 +113,13 @@ def _cover_of_parcels(mix: Mix, parcels: Parcels, texture: Floats, mottle: Float
     return material, tone.astype(np.float32)
 
 
-def _lots_at(world: World, places: Places) -> tuple[NDArray[np.uint64], Floats]:
-    """Random bits of the garden at each place, and the remoteness from the nearest village."""
-    shape = np.broadcast_shapes(places.x.shape, places.y.shape)
-    remoteness = np.full(shape, 9, dtype=np.float32)
-    row, lot = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    ragged = ragged_at(world, places)
-    for village in villages_near(world, places):
-        across, along = village.local(places)
+def _lots_at(world: World, grid: Grid) -> tuple[NDArray[np.uint64], Floats]:
+    """Random bits of the garden at each pixel, and the remoteness from the nearest village."""
+    remoteness = np.full(grid.shape, 9, dtype=np.float32)
+    row, lot = np.zeros(grid.shape, dtype=np.int64), np.zeros(grid.shape, dtype=np.int64)
+    ragged = ragged_at(world, grid)
+    for village in villages_near(world, grid):
+        across, along = village.local(grid)
         remote = village.remoteness(across, along, ragged)
         nearer = remote < remoteness
         np.copyto(remoteness, remote, where=nearer)

@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _TO_UNIT_VARIANCE = 3.6  # of a cubic B-spline through uniform numbers in -1..1
+_ONE_THREAD = 200_000  # multiplications up to which OpenBLAS starts no threads: they cost more than they save
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -137,8 +138,8 @@ class Grid:
         i = left + np.arange(across.shape[1])
         j = top + np.arange(down.shape[1])
         values: Floats = unit(hashed(key, i[None, :], j[:, None])) * np.float32(2) - np.float32(1)
-        smooth: Floats = (down @ values @ across.T) * np.float32(_TO_UNIT_VARIANCE * fade)
-        return smooth
+        values *= np.float32(_TO_UNIT_VARIANCE * fade)
+        return _blended(down, _blended(across, values.T).T)
 
 
 def _axis_weights(at: Doubles, period: float) -> tuple[int, Floats]:
@@ -150,3 +151,18 @@ def _axis_weights(at: Doubles, period: float) -> tuple[int, Floats]:
     for step in range(4):
         matrix[np.arange(len(at)), node - 1 + step - first] = weights[step]
     return first, matrix
+
+
+def _blended(weights: Floats, values: Floats) -> Floats:
+    """`weights @ values` for weights that are zero off a band, in products too small for BLAS to use threads."""
+    length, nodes = weights.shape
+    density = nodes / length
+    budget = _ONE_THREAD / values.shape[1]
+    rows = max(1, int((math.sqrt(16 + 4 * density * budget) - 4) / (2 * density)))
+    result = np.empty((length, values.shape[1]), dtype=np.float32)
+    for start in range(0, length, rows):
+        part = weights[start : start + rows]
+        used = np.flatnonzero(part.any(axis=0))
+        band = slice(used[0], used[-1] + 1)
+        np.matmul(part[:, band], values[band], out=result[start : start + rows])
+    return result

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.landscapes.noise import Doubles, Floats, Places, hashed, unit
+from geoseg.landscapes.noise import Doubles, Floats, Grid, hashed, unit
 from geoseg.landscapes.spec import World
 
 _SYSTEM = 430.0  # metres from one system of parcels to the next
 _JITTER = 0.36  # of a system, to each side
+_BLOCK = 128  # px
 _RAGGED = np.float32(0.3)  # of a parcel's width, how far its sides move
 
 
 @dataclass(frozen=True, slots=True)
 class Parcels:
-    """The parcel at each place."""
+    """The parcel at each pixel."""
 
     bits: NDArray[np.uint64]
     """Random bits, the same in the whole parcel."""
@@ -48,12 +49,12 @@ class _Systems:
     length: Floats
 
 
-def parcels_at(world: World, places: Places) -> Parcels:
-    """The parcels of places; all fields have the shape to which x and y broadcast."""
-    systems = _systems_near(world, places)
-    system, system_edge = _nearest(systems, places)
-    dx = (places.x - systems.x[system]).astype(np.float32)
-    dy = (places.y - systems.y[system]).astype(np.float32)
+def parcels_over(world: World, grid: Grid) -> Parcels:
+    """The parcels of the pixels of a grid; all fields have its shape."""
+    systems = _systems_near(world, grid)
+    system, system_edge = _nearest(systems, grid)
+    dx = (grid.x - systems.x[system]).astype(np.float32)
+    dy = (grid.y - systems.y[system]).astype(np.float32)
     cos, sin = systems.cos[system], systems.sin[system]
     u, v = cos * dx + sin * dy, cos * dy - sin * dx
     width, length = systems.width[system], systems.length[system]
@@ -77,9 +78,9 @@ def parcels_at(world: World, places: Places) -> Parcels:
     return Parcels(bits, edge.astype(np.float32), system_edge, u)
 
 
-def _systems_near(world: World, places: Places) -> _Systems:
-    i = np.arange(math.floor(places.x.min() / _SYSTEM) - 2, math.floor(places.x.max() / _SYSTEM) + 3)
-    j = np.arange(math.floor(places.y.min() / _SYSTEM) - 2, math.floor(places.y.max() / _SYSTEM) + 3)
+def _systems_near(world: World, grid: Grid) -> _Systems:
+    i = np.arange(math.floor(grid.x.min() / _SYSTEM) - 2, math.floor(grid.x.max() / _SYSTEM) + 3)
+    j = np.arange(math.floor(grid.y.min() / _SYSTEM) - 2, math.floor(grid.y.max() / _SYSTEM) + 3)
     i, j = (index.ravel() for index in np.meshgrid(i, j))
     where, kind = hashed(world.key("system"), i, j), hashed(world.key("system kind"), i, j)
     angle = unit(kind, 0) * np.float32(math.pi)
@@ -94,16 +95,26 @@ def _systems_near(world: World, places: Places) -> _Systems:
     )
 
 
-def _nearest(systems: _Systems, places: Places) -> tuple[NDArray[np.intp], Floats]:
-    """The index of the system of each place, and metres to the border with the next one."""
-    shape = np.broadcast_shapes(places.x.shape, places.y.shape)
-    nearest = np.full(shape, np.inf, dtype=np.float32)
+def _nearest(systems: _Systems, grid: Grid) -> tuple[NDArray[np.intp], Floats]:
+    """The index of the system of each pixel, and metres to the border with the next one."""
+    index = np.empty(grid.shape, dtype=np.intp)
+    border = np.empty(grid.shape, dtype=np.float32)
+    for top in range(0, grid.shape[0], _BLOCK):
+        for left in range(0, grid.shape[1], _BLOCK):
+            part = slice(top, top + _BLOCK), slice(left, left + _BLOCK)
+            index[part], border[part] = _nearest_in(systems, grid.xs[part[1]], grid.ys[part[0]])
+    return index, border
+
+
+def _nearest_in(systems: _Systems, xs: Doubles, ys: Doubles) -> tuple[NDArray[np.intp], Floats]:
+    """As `_nearest`, for a block small enough that few systems come into question."""
+    nearest = np.full((len(ys), len(xs)), np.inf, dtype=np.float32)
     second = nearest.copy()
-    first_index = np.zeros(shape, dtype=np.intp)
+    first_index = np.zeros(nearest.shape, dtype=np.intp)
     second_index = first_index.copy()
-    for index in range(len(systems.x)):
-        dx = (places.x - systems.x[index]).astype(np.float32)
-        dy = (places.y - systems.y[index]).astype(np.float32)
+    for index in _candidates(systems, xs, ys):
+        dx = (xs - systems.x[index]).astype(np.float32)[None, :]
+        dy = (ys - systems.y[index]).astype(np.float32)[:, None]
         distance = dx * dx + dy * dy
         closest, closer = distance < nearest, distance < second
         np.copyto(second_index, np.where(closest, first_index, index), where=closer)
@@ -112,3 +123,16 @@ def _nearest(systems: _Systems, places: Places) -> tuple[NDArray[np.intp], Float
         np.copyto(nearest, distance, where=closest)
     apart = np.hypot(systems.x[first_index] - systems.x[second_index], systems.y[first_index] - systems.y[second_index])
     return first_index, ((second - nearest) / (2 * apart)).astype(np.float32)
+
+
+def _candidates(systems: _Systems, xs: Doubles, ys: Doubles) -> NDArray[np.intp]:
+    """Systems that can be nearest or second nearest somewhere in a block.
+
+    Those that are nowhere closer than two others are everywhere cannot.
+    """
+    beside = np.maximum(0, np.maximum(xs.min() - systems.x, systems.x - xs.max()))
+    above = np.maximum(0, np.maximum(ys.min() - systems.y, systems.y - ys.max()))
+    across = np.maximum(xs.max() - systems.x, systems.x - xs.min())
+    down = np.maximum(ys.max() - systems.y, systems.y - ys.min())
+    enough = np.partition(np.hypot(across, down), 1)[1]
+    return np.flatnonzero(np.hypot(beside, above) <= enough)

@@ -80,7 +80,8 @@ def distance_to(segments: Doubles, points: Points) -> Floats:
     along = ((points.x - x0) * dx + (points.y - y0) * dy) / np.maximum(dx * dx + dy * dy, 1e-9)
     along = np.clip(along, 0, 1)
     distance = np.hypot(points.x - x0 - along * dx, points.y - y0 - along * dy)
-    return distance.min(axis=0).astype(np.float32)
+    nearest: Floats = distance.min(axis=0).astype(np.float32)
+    return nearest
 
 
 @functools.lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtri
 
 from geoseg.landscapes.materials import palette
-from geoseg.landscapes.noise import Floats, Grid, hashed, key_of, unit
+from geoseg.landscapes.noise import Floats, Grid, hashed, key_of
 from geoseg.landscapes.spec import LandscapeSpec, Radiometry
 from geoseg.landscapes.surface import Surface
 
@@ -63,16 +63,16 @@ def _shade(surface: Surface, grid: Grid, radiometry: Radiometry) -> Floats:
     for step in range(1, steps + 1):
         towards = np.roll(surface.height, (-round(step * down), -round(step * right)), axis=(0, 1))
         np.maximum(over, towards - np.float32(step * rise), out=over)
-    return np.clip(over - surface.height, 0, 1) * np.float32(0.95)
+    shade: Floats = np.clip(over - surface.height, 0, 1) * np.float32(0.95)
+    return shade
 
 
 def _relief(surface: Surface, grid: Grid, radiometry: Radiometry) -> Floats:
     """Brightness of slopes, 1 on level ground."""
-    fall_down, fall_right = np.gradient(surface.elevation, np.float32(grid.gsd))
+    fall_down, fall_right = np.gradient(surface.elevation, grid.gsd)
     azimuth = math.radians(radiometry.sun_azimuth)
     towards = math.cos(azimuth) * fall_down - math.sin(azimuth) * fall_right
-    relief: Floats = 1 + np.float32(0.9) * np.clip(towards, -0.25, 0.25)
-    return relief
+    return (1 + 0.9 * np.clip(towards, -0.25, 0.25)).astype(np.float32)
 
 
 @functools.cache
@@ -93,7 +93,8 @@ def _noise(spec: LandscapeSpec, grid: Grid) -> Floats:
 
 def _quantise(spec: LandscapeSpec, reflectance: Floats) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if spec.dtype == "uint16":
-        return np.clip(np.rint(reflectance * _PER_REFLECTANCE), _LEAST, 65535).astype(np.uint16)
+        return np.asarray(np.clip(np.rint(reflectance * _PER_REFLECTANCE), _LEAST, 65535), dtype=np.uint16)
     scale = np.array(_FULL_SCALE, dtype=np.float32)[:, None, None]
     stretched = np.clip(reflectance / scale, 0, 1) ** np.float32(1 / spec.radiometry.gamma)
-    return np.clip(np.rint(stretched * 255), _LEAST, 255).astype(np.uint8)
+    samples: NDArray[np.uint8] = np.clip(np.rint(stretched * 255), _LEAST, 255).astype(np.uint8)
+    return samples

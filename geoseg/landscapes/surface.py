@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.landscapes.buildings import farms_near, houses_of, roofs_over
-from geoseg.landscapes.ground import Ground, ground_at
+from geoseg.landscapes.ground import Ground, ground_over
 from geoseg.landscapes.materials import MATERIAL
-from geoseg.landscapes.noise import Floats, Grid, Places, hashed, unit
-from geoseg.landscapes.parcels import parcels_at
+from geoseg.landscapes.noise import Floats, Grid, hashed, unit
 from geoseg.landscapes.roads import RoadDistances, road_distances
 from geoseg.landscapes.spec import World
-from geoseg.landscapes.terrain import forest_rank, terrain_at
+from geoseg.landscapes.terrain import terrain_at
 from geoseg.landscapes.trees import crowns_over, site_bits, tree_sites
 from geoseg.landscapes.villages import villages_near
 
@@ -69,7 +68,7 @@ def surface_over(world: World, grid: Grid, sun: tuple[float, float]) -> Surface:
         sun: unit vector (x, y) towards the sun.
     """
     terrain = terrain_at(world, grid)
-    ground = ground_at(world, grid, terrain)
+    ground = ground_over(world, grid, terrain)
     surface = Surface(
         material=ground.material,
         tone=ground.tone,
@@ -127,21 +126,21 @@ def _paint_trees(world: World, surface: Surface, grid: Grid, sun: tuple[float, f
     surface.paint(crowns.here, kind, tone * leaves, crowns.height)
 
 
-def tree_chance(world: World, sites: Places) -> Floats:
+def tree_chance(world: World, sites: Grid) -> Floats:
     """Probability that a tree stands at a place."""
     terrain = terrain_at(world, sites)
-    ground = ground_at(world, sites, terrain)
-    parcels = parcels_at(world, sites)
-    rank = forest_rank(world, sites, terrain) - 30 * np.maximum(0, np.float32(1.12) - ground.remoteness)
+    ground = ground_over(world, sites, terrain)
+    rank = ground.wood - 30 * np.maximum(0, np.float32(1.12) - ground.remoteness)
     gated = sites.noise(world.key("hedges"), 190.0) > np.float32(0.2)
     amount = min(world.mix.forest, 2.0)
     chance = np.full(rank.shape, 0.004 * amount, dtype=np.float32)
-    np.copyto(chance, 0.5 * amount, where=gated & (parcels.system_edge < np.float32(3.4)))
+    np.copyto(chance, 0.5 * amount, where=gated & (ground.system_edge < np.float32(3.4)))
     np.copyto(chance, 0.3 * amount, where=(terrain.shore < np.float32(20)) & ~gated)
     np.copyto(chance, 0.09 * amount, where=ground.remoteness < 1)
     chance = np.maximum(chance, np.clip((rank + np.float32(0.05)) * 9, 0, np.float32(0.96)))
     open_ground = ground.bare_ground & (rank < 0)
-    return np.where((terrain.shore < 3) | (terrain.basin < np.float32(0.04)) | open_ground, 0, chance)
+    wet = (terrain.shore < np.float32(3)) | (terrain.basin < np.float32(0.04))
+    return np.where(wet | open_ground, np.float32(0), chance)
 
 
 def _paint_roads(world: World, surface: Surface, grid: Grid, roads: RoadDistances) -> None:

@@ -37,8 +37,9 @@ def terrain_at(world: World, places: Places) -> Terrain:
     """Water and relief of places; all fields have the shape to which x and y broadcast."""
     shore, valley_side = _rivers(world, places)
     basin = basin_at(world, places)
+    side = np.clip(valley_side, 0, 1)
     swell = places.noise(world.key("swell"), 420.0)
-    return Terrain(shore, basin, np.clip(valley_side, 0, 1) * np.float32(0.7) + np.float32(0.3) * swell)
+    return Terrain(shore, basin, side * side * (np.float32(2.1) - np.float32(1.4) * side) + np.float32(0.3) * swell)
 
 
 def basin_at(world: World, places: Places) -> Floats:

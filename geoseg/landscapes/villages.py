@@ -77,7 +77,8 @@ class Village:
     def remoteness(self, across: Floats, along: Floats, ragged: Floats) -> Floats:
         """0 in the centre, 1 where the village ends."""
         inward = np.hypot(across / np.float32(self.short), along / np.float32(self.long))
-        return (inward + np.float32(0.15) * ragged).astype(np.float32)
+        remote: Floats = (inward + np.float32(0.15) * ragged).astype(np.float32)
+        return remote
 
 
 def ragged_at(world: World, places: Places) -> Floats:
@@ -111,6 +112,8 @@ def village_in(world: World, i: int, j: int) -> Village:
 
 def villages_near(world: World, places: Places) -> list[Village]:
     """Every village that may reach one of the places."""
+    if world.mix.villages == 0:
+        return []
     reach = VILLAGE_REACH * math.sqrt(max(1.0, world.mix.villages))
     left, right = places.x.min() - reach, places.x.max() + reach
     low, high = places.y.min() - reach, places.y.max() + reach
