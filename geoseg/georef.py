@@ -14,7 +14,7 @@ import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj._crs import Ellipsoid
-from pyproj.exceptions import ProjError
+from pyproj.exceptions import CRSError, ProjError
 
 from geoseg.errors import GeorefError
 from geoseg.window import Window
@@ -112,7 +112,12 @@ class GeoRef:
 def _crs(wkt: str | None) -> pyproj.CRS | None:
     if wkt is None:
         return None
-    crs = pyproj.CRS.from_wkt(wkt)
+    try:
+        crs = pyproj.CRS.from_wkt(wkt)
+    except CRSError as error:
+        raise GeorefError(
+            f"the CRS of the scene cannot be understood, assign another: {wkt.splitlines()[0]}"
+        ) from error
     return crs if crs.is_geographic or crs.is_projected or crs.is_bound else None
 
 

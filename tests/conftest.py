@@ -12,6 +12,8 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
@@ -23,6 +25,11 @@ from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 from geoseg.raster.patch import Patch
 from geoseg.window import Window
+
+hypothesis_settings.register_profile(
+    "geoseg", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+hypothesis_settings.load_profile("geoseg")
 
 UTM = CRS.from_epsg(32633)
 WriteScene = Callable[..., Path]
