@@ -59,9 +59,7 @@ class ClassMap:
         for what, values in (("id", self.ids), ("name", self.names)):
             doubled = {value for value in values if values.count(value) > 1}
             if doubled:
-                raise ConfigError(
-                    f"class {what} {doubled.pop()!r} stands twice in the legend: make it unique"
-                )
+                raise ConfigError(f"class {what} {doubled.pop()!r} stands twice in the legend: make it unique")
 
     @classmethod
     def of(cls, entries: Iterable[tuple[int, str, str]]) -> Self:

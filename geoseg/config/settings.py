@@ -38,9 +38,7 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, object], *, orig
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "settings"
         known = ", ".join(kind.model_fields)
-        hint = (
-            f"; known keys: {known}" if first["type"] == "extra_forbidden" and len(first["loc"]) == 1 else ""
-        )
+        hint = f"; known keys: {known}" if first["type"] == "extra_forbidden" and len(first["loc"]) == 1 else ""
         raise ConfigError(f"{origin}: {key}: {first['msg']} (got {first['input']!r}){hint}") from error
 
 

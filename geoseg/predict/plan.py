@@ -12,7 +12,7 @@ from geoseg.errors import ModelError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.models.card import ModelCard
 from geoseg.models.zoo import find_model, packaged_models, read_card
-from geoseg.raster.scene import SceneSource, describe_scene
+from geoseg.raster.scene import SceneSource, describe_scene, warn_of
 from geoseg.tiling.grid import TileGrid
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 GSD_TOLERANCE = 1.25
 """A scene whose pixels are up to this much larger or smaller than the model's is read as it is."""
 
+_DEMO = "demo-"  # packages of this name are for made-up scenes
 _ROUNDING = 0.01
 _COARSEST = 4.0
 _FINEST = 32.0
@@ -63,6 +64,7 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
     """
     model, card = _choose_model(scene, settings)
     source = describe_scene(scene, bands=_wanted_bands(card, settings))
+    warn_of(source)
     card.normalizer.scale_for(source.dtype)
     factor = _factor(source, card)
     seen = source.georef if factor == 1 else source.georef.rescaled(factor)
@@ -120,12 +122,13 @@ def _choose_model(scene: str | Path, settings: PredictSettings) -> tuple[Path, M
     if settings.model != "auto":
         path = find_model(settings.model)
         return path, read_card(path)
+    describe_scene(scene, bands=settings.bands)  # a scene that cannot be read is no fault of the models
     reasons, fitting = [], []
     for name in packaged_models():
+        if name.startswith(_DEMO):
+            continue
         path = find_model(name)
         card = read_card(path)
-        if name.startswith("demo-"):
-            continue
         try:
             fitting.append((_misfit(scene, card, settings), name, path, card))
         except (SceneError, ModelError) as error:

@@ -25,6 +25,7 @@ _ALIASES = {
 _STAND_INS = {"nir": "nir08", "nir08": "nir"}
 _COLOUR_AND_INFRARED = 4
 _COLOURS = {"red", "green", "blue", "nir", "coastal", "swir", "pan"}
+_NUMBERED = re.compile(r"((band|layer)\d+)?")  # what software writes for want of a name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,9 @@ class FileBand:
     @property
     def name(self) -> str | None:
         """The common name of the band (STAC), or None where the file does not tell."""
-        if self.description:
-            return common_name(self.description)
+        described = common_name(self.description or "")
+        if not _NUMBERED.fullmatch(described):
+            return described
         return self.colour if self.colour in _COLOURS else None
 
 
@@ -57,9 +59,7 @@ def common_name(text: str) -> str:
     return _ALIASES.get(key, key)
 
 
-def choose_bands(
-    bands: Sequence[FileBand], wanted: Sequence[str] | None
-) -> tuple[tuple[int, ...], str | None]:
+def choose_bands(bands: Sequence[FileBand], wanted: Sequence[str] | None) -> tuple[tuple[int, ...], str | None]:
     """Indices in the file (from 1) of the wanted bands, and a warning where they had to be assumed.
 
     Args:

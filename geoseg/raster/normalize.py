@@ -29,9 +29,7 @@ class Normalizer:
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
-            raise ModelError(
-                f"a normaliser needs a mean and a std per band, got {len(self.mean)} and {len(self.std)}"
-            )
+            raise ModelError(f"a normaliser needs a mean and a std per band, got {len(self.mean)} and {len(self.std)}")
         if min(self.std) <= 0 or any(scale <= 0 for scale in self.scales.values()):
             raise ModelError(f"stds and scales must be positive, got {self.std} and {dict(self.scales)}")
 

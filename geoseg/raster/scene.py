@@ -32,6 +32,11 @@ BLOCK_CACHE_BYTES = 64 * 2**20
 
 _FILTERS = threading.Lock()  # Python's warning filters are shared by all threads
 _READ_AS = {"float64": "float32", "float16": "float32"}
+_NO_CRS = "no CRS ({hint}): areas are in pixels and the pixel size is unknown"
+_PALETTE_BANDS = tuple(
+    FileBand(index=index, description=colour, colour=colour, is_alpha=False)
+    for index, colour in enumerate(("red", "green", "blue"), start=1)
+)
 _DTYPES = ("uint8", "uint16", "int16", "float32")
 
 
@@ -62,6 +67,9 @@ class SceneSource:
 
     storage_rows: int
     """Rows of the file's internal tiling, px: reads that start and end on multiples decode nothing twice."""
+
+    remarks: tuple[str, ...] = ()
+    """What had to be assumed, a line each."""
 
 
 class Scene:
@@ -147,11 +155,19 @@ def open_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> Scene
         SceneError: if it is missing, not a raster, of an unsupported dtype, or lacks a band.
         GeorefError: if its transform cannot be used.
     """
-    return Scene(describe_scene(path, bands=bands))
+    source = describe_scene(path, bands=bands)
+    warn_of(source)
+    return Scene(source)
+
+
+def warn_of(source: SceneSource) -> None:
+    """Log what had to be assumed of a scene."""
+    for remark in source.remarks:
+        log.warning("%s: %s", source.path, remark)
 
 
 def describe_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> SceneSource:
-    """What `open_scene` needs to know of a raster; warns of what had to be assumed."""
+    """What `open_scene` needs to know of a raster."""
     text = str(path)
     if not text.startswith(("/vsi", "http://", "https://", "s3://")) and not Path(text).exists():
         raise SceneError(f"{text}: no such file: check the path of the scene")
@@ -162,25 +178,25 @@ def describe_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> S
 def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[str] | None) -> SceneSource:
     if dataset.count == 0:
         raise SceneError(f"{path}: holds no bands of its own (a container?): give one of its subdatasets")
-    georef = _georef_of(path, dataset)
+    remarks = [_NO_CRS.format(hint=_crs_hint(dataset))] if not dataset.crs else []
     palette = _palette_of(dataset)
     alpha = alpha_band(dataset)
     if alpha is not None and palette is None and holds_imagery(dataset, alpha):
-        log.warning("%s: band %d is tagged as alpha but holds imagery: it marks no nodata", path, alpha)
+        remarks.append(f"band {alpha} is tagged as alpha but holds imagery: it marks no nodata")
         alpha = None
-    if palette is not None:
-        file_bands = [
-            FileBand(index=i, description=name, colour=name, is_alpha=False)
-            for i, name in enumerate(("red", "green", "blue"), start=1)
-        ]
-    else:
-        file_bands = [_file_band(dataset, index, is_alpha=index == alpha) for index in dataset.indexes]
+    file_bands = _PALETTE_BANDS if palette is not None else _file_bands(dataset, alpha)
     try:
         indices, assumed = choose_bands(file_bands, wanted)
+        georef = GeoRef(
+            crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
+            transform=dataset.transform,
+            height=dataset.height,
+            width=dataset.width,
+        )
     except SceneError as error:
-        raise SceneError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     if assumed:
-        log.warning("%s: %s", path, assumed)
+        remarks.append(assumed)
     names = {band.index: band.name or f"band {band.index}" for band in file_bands}
     return SceneSource(
         path=path,
@@ -195,25 +211,21 @@ def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[st
         ),
         palette=palette,
         storage_rows=min(dataset.block_shapes[0][0], dataset.height),
+        remarks=tuple(remarks),
     )
 
 
-def _file_band(dataset: rasterio.io.DatasetReader, index: int, *, is_alpha: bool) -> FileBand:
-    colour = dataset.colorinterp[index - 1].name.lower()
-    description = dataset.descriptions[index - 1]
-    return FileBand(index=index, description=description, colour=colour, is_alpha=is_alpha)
+def _file_bands(dataset: rasterio.io.DatasetReader, alpha: int | None) -> tuple[FileBand, ...]:
+    described = zip(dataset.indexes, dataset.descriptions, dataset.colorinterp, strict=True)
+    return tuple(
+        FileBand(index=index, description=description, colour=kind.name.lower(), is_alpha=index == alpha)
+        for index, description, kind in described
+    )
 
 
-def _georef_of(path: str, dataset: rasterio.io.DatasetReader) -> GeoRef:
-    crs = dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None
-    if crs is None:
-        hint = "it has ground control points only: warp it first (gdalwarp)" if dataset.gcps[0] else "assign one"
-        log.warning("%s: no CRS (%s): areas are in pixels and the pixel size is unknown", path, hint)
-    try:
-        georef = GeoRef(crs=crs, transform=dataset.transform, height=dataset.height, width=dataset.width)
-    except GeorefError as error:
-        raise GeorefError(f"{path}: {error}") from error
-    return georef
+def _crs_hint(dataset: rasterio.io.DatasetReader) -> str:
+    points_only = bool(dataset.gcps[0])
+    return "it has ground control points only: warp it first (gdalwarp)" if points_only else "assign one"
 
 
 def _palette_of(dataset: rasterio.io.DatasetReader) -> tuple[tuple[int, int, int, int], ...] | None:

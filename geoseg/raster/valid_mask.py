@@ -45,10 +45,11 @@ def spectral_valid(image: NDArray[np.generic], nodata: Sequence[float | None]) -
         (height, width) bool.
     """
     if np.issubdtype(image.dtype, np.floating):
+        limits = np.finfo(np.float32)
         valid: NDArray[np.bool_] = np.isfinite(image).all(axis=0)
         for band, value in zip(image, nodata, strict=True):
-            if value is not None and np.isfinite(value):
-                valid &= band != np.asarray(value).astype(band.dtype)
+            if value is not None:
+                valid &= band != np.clip(value, limits.min, limits.max).astype(band.dtype)
         return valid
     if any(value is None for value in nodata):
         return np.ones(image.shape[1:], dtype=np.bool_)
@@ -58,9 +59,7 @@ def spectral_valid(image: NDArray[np.generic], nodata: Sequence[float | None]) -
 
 def has_mask_band(dataset: rasterio.io.DatasetReader) -> bool:
     """True where a mask inside or beside the file, other than alpha, marks nodata."""
-    return all(
-        MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in dataset.mask_flag_enums
-    )
+    return all(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in dataset.mask_flag_enums)
 
 
 def alpha_band(dataset: rasterio.io.DatasetReader) -> int | None:
@@ -70,14 +69,14 @@ def alpha_band(dataset: rasterio.io.DatasetReader) -> int | None:
 
 
 def holds_imagery(dataset: rasterio.io.DatasetReader, band: int) -> bool:
-    """True where a band tagged as alpha plainly is imagery: many levels, and mostly between none and full.
+    """True where a band tagged as alpha plainly is imagery: many levels, and where not 0 often below the highest.
 
     Looks at up to 16 storage blocks spread over the file.
     """
     windows = _spread_blocks(dataset)
     pixels = np.concatenate([dataset.read(band, window=window).ravel() for window in windows])
-    between = (pixels != pixels.dtype.type(0)) & (pixels != pixels.max())
-    return bool(between.mean() > _ALPHA_SHARE and np.unique(pixels).size > _ALPHA_LEVELS)
+    shown = pixels[pixels != 0]
+    return bool(np.unique(shown).size > _ALPHA_LEVELS and (shown != shown.max()).mean() > _ALPHA_SHARE)
 
 
 def _spread_blocks(dataset: rasterio.io.DatasetReader) -> list[FileWindow]:

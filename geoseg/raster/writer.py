@@ -27,6 +27,7 @@ from rasterio.windows import Window as RasterioWindow
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import GridError, OutputError
 from geoseg.georef import GeoRef
+from geoseg.raster.scene import open_dataset
 from geoseg.window import Window
 
 BLOCK = 512
@@ -85,7 +86,9 @@ class RasterWriter:
             OutputError: if it cannot be written.
         """
         with _gdal(self._path):
-            self._dataset = rasterio.open(self._rows, "w", **self._profile())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                self._dataset = rasterio.open(self._rows, "w", **self._profile())
             self._describe(self._dataset)
         return self
 
@@ -141,9 +144,7 @@ class RasterWriter:
 
     def _finish(self) -> None:
         if self._next_row != self._georef.height:
-            raise GridError(
-                f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written"
-            )
+            raise GridError(f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written")
         with _gdal(self._path):
             gdal_copy(
                 self._rows,
@@ -156,7 +157,7 @@ class RasterWriter:
                 num_threads="ALL_CPUS",
                 overview_resampling=self._layout.overviews.upper(),
             )
-            with rasterio.open(self._path) as finished:
+            with open_dataset(str(self._path)) as finished:
                 stored = 0
                 for window in _block_rows(self._georef):
                     stored = zlib.crc32(finished.read(window=window).tobytes(), stored)
@@ -231,10 +232,9 @@ def _block_rows(georef: GeoRef) -> Iterator[RasterioWindow]:
 
 @contextlib.contextmanager
 def _gdal(path: Path) -> Iterator[None]:
-    """A small cache, no warning for a raster without a place on earth, and errors as ours."""
+    """A small cache, and errors as ours."""
     try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
             yield
     except (RasterioError, CPLE_BaseError, CRSError) as error:
         cause = " ".join(str(error.__cause__ or error).split())
