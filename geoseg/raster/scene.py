@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as FileWindow
 
-from geoseg.errors import GeorefError, SceneError
+from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.bands import FileBand, choose_bands
 from geoseg.raster.patch import Patch
