@@ -72,7 +72,7 @@ def _relief(surface: Surface, grid: Grid, radiometry: Radiometry) -> Floats:
     fall_down, fall_right = np.gradient(surface.elevation, grid.gsd)
     azimuth = math.radians(radiometry.sun_azimuth)
     towards = math.cos(azimuth) * fall_down - math.sin(azimuth) * fall_right
-    return (1 + 0.9 * np.clip(towards, -0.25, 0.25)).astype(np.float32)
+    return np.asarray(1 + 0.9 * np.clip(towards, -0.25, 0.25), dtype=np.float32)
 
 
 @functools.cache
