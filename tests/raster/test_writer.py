@@ -37,9 +37,7 @@ def a_georef(height: int, width: int, *, crs: str | None = UTM, transform: Affin
 
 
 def some_pixels(height: int, width: int, bands: int = 1) -> np.ndarray:
-    return np.random.default_rng(5).choice(
-        np.array([1, 3, 7, 255], dtype=np.uint8), size=(bands, height, width)
-    )
+    return np.random.default_rng(5).choice(np.array([1, 3, 7, 255], dtype=np.uint8), size=(bands, height, width))
 
 
 def windows_of(pixels: np.ndarray, heights: list[int]) -> Iterator[Window]:

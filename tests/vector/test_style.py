@@ -1,0 +1,32 @@
+"""The style names and colours every class of the legend, in its order."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from geoseg.classes import ClassMap
+from geoseg.vector.style import polygon_style
+
+CLASSES = ClassMap.of([(7, "roads & <rails>", "#102030"), (0, "water", "#0000ff")])
+
+
+def test_each_class_is_one_category_with_its_name_and_colour():
+    root = ET.fromstring(polygon_style(CLASSES, "class_id"))  # noqa: S314 - our own text
+    renderer = root.find("renderer-v2")
+    assert renderer is not None
+    assert (renderer.get("type"), renderer.get("attr")) == ("categorizedSymbol", "class_id")
+    colours = {symbol.get("name"): symbol.find("layer/Option/Option[@name='color']") for symbol in root.iter("symbol")}
+    shown = [
+        (category.get("value"), category.get("label"), colours[category.get("symbol")].get("value"))
+        for category in root.iter("category")
+    ]
+    assert shown == [("7", "roads & <rails>", "16,32,48,255"), ("0", "water", "0,0,255,255")]
+
+
+def test_old_and_new_programs_find_the_same_properties():
+    root = ET.fromstring(polygon_style(CLASSES, "class_id"))  # noqa: S314 - our own text
+    for layer in root.iter("layer"):
+        new = {option.get("name"): option.get("value") for option in layer.iterfind("Option/Option")}
+        old = {prop.get("k"): prop.get("v") for prop in layer.iterfind("prop")}
+        assert new == old
+        assert new["outline_style"] == "no"

@@ -1,0 +1,259 @@
+"""The GeoPackage says about every pixel what the class raster says."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import pytest
+import rasterio.features
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pyproj import CRS
+
+from geoseg.classes import ClassMap
+from geoseg.errors import SceneError
+from geoseg.georef import GeoRef
+from geoseg.raster.writer import class_raster_writer, confidence_writer
+from geoseg.vector.vectorize import ClassSummary, vectorize
+
+CLASSES = ClassMap.of([(4, "forest", "#00ff00"), (0, "water", "#0000ff"), (9, "crops & fields", "#ffff00")])
+UTM = CRS.from_epsg(32633).to_wkt()
+NORTH_UP = Affine(2.0, 0.0, 500_000.0, 0.0, -2.0, 5_000_000.0)
+ROTATED = Affine.translation(500_000.0, 5_000_000.0) @ Affine.rotation(30.0) @ Affine.scale(2.0, -3.0)
+SOUTH_UP = Affine(2.0, 0.0, 500_000.0, 0.0, 2.0, 5_000_000.0)
+RASTERS = hnp.arrays(
+    np.uint8,
+    hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+    elements=st.sampled_from([0, 4, 9, 255]),
+)
+
+
+def run(
+    folder: Path,
+    class_ids: np.ndarray,
+    *,
+    mapping_unit: float = 0,
+    crs: str | None = UTM,
+    transform: Affine = NORTH_UP,
+) -> tuple[geopandas.GeoDataFrame, list[ClassSummary]]:
+    """Write the rasters with 60 % confidence everywhere, vectorize, and read the polygons by region id."""
+    georef = GeoRef(crs=crs, transform=transform, height=class_ids.shape[0], width=class_ids.shape[1])
+    with class_raster_writer(folder / "classes.tif", georef, CLASSES) as writer:
+        writer.write(georef.window, class_ids)
+    with confidence_writer(folder / "confidence.tif", georef) as writer:
+        writer.write(georef.window, np.where(class_ids == 255, 255, 60).astype(np.uint8))
+    out = folder / "out.gpkg"
+    summaries = vectorize(
+        folder / "classes.tif",
+        folder / "confidence.tif",
+        out,
+        classes=CLASSES,
+        mapping_unit=mapping_unit,
+    )
+    layer = geopandas.read_file(out, layer="landcover", engine="pyogrio")
+    return layer.sort_values("region_id", ignore_index=True), summaries
+
+
+def table_of(path: Path, query: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(query).fetchall()
+
+
+@settings(max_examples=25, deadline=None)
+@given(class_ids=RASTERS, transform=st.sampled_from([NORTH_UP, ROTATED, SOUTH_UP]))
+def test_burning_the_polygons_gives_the_class_raster_back(tmp_path_factory, class_ids, transform):
+    layer, summaries = run(tmp_path_factory.mktemp("burn"), class_ids, transform=transform)
+    burnt = np.full(class_ids.shape, 255, dtype=np.uint8)
+    if len(layer):
+        pairs = zip(layer.geometry, layer.class_id, strict=True)
+        rasterio.features.rasterize(pairs, out=burnt, transform=transform)
+    assert np.array_equal(burnt, class_ids)
+    assert layer.is_valid.all()
+    planar = layer.area / abs(transform.determinant)
+    assert np.allclose(planar, layer.area_px, rtol=1e-6)
+    assert layer.area_px.sum() == np.count_nonzero(class_ids != 255) == sum(each.pixels for each in summaries)
+
+
+@settings(max_examples=10, deadline=None)
+@given(class_ids=RASTERS, block_rows=st.integers(1, 9), mapping_unit=st.sampled_from([0.0, 13.0]))
+def test_the_content_does_not_depend_on_the_blocks(tmp_path_factory, class_ids, block_rows, mapping_unit):
+    folder = tmp_path_factory.mktemp("blocks")
+    whole, expected = run(folder, class_ids, mapping_unit=mapping_unit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geoseg.vector.vectorize.BLOCK_ROWS", block_rows)
+        in_blocks, summaries = run(folder, class_ids, mapping_unit=mapping_unit)
+    assert in_blocks.equals(whole)
+    assert summaries == expected
+
+
+def test_columns_are_those_an_analyst_needs(tmp_path):
+    layer, _ = run(tmp_path, np.array([[0, 0, 9], [0, 255, 9]], dtype=np.uint8))
+    assert list(layer.columns) == [
+        "class_id",
+        "class_name",
+        "area_m2",
+        "area_px",
+        "confidence",
+        "region_id",
+        "geometry",
+    ]
+    assert layer.class_id.tolist() == [0, 9]
+    assert layer.class_name.tolist() == ["water", "crops & fields"]
+    assert layer.area_px.tolist() == [3, 2]
+    assert layer.region_id.tolist() == [1, 2]
+    assert layer.confidence.tolist() == [0.6, 0.6]
+    assert layer.crs.equals(CRS.from_wkt(UTM))
+
+
+def test_areas_are_those_on_the_ground_not_on_the_map(tmp_path):
+    mercator = CRS.from_epsg(3857).to_wkt()
+    class_ids = np.zeros((20, 20), dtype=np.uint8)
+    north = Affine(10.0, 0.0, 1_000_000.0, 0.0, -10.0, 8_399_900.0)
+    layer, (_, water, _) = run(tmp_path, class_ids, crs=mercator, transform=north)
+    assert layer.area_m2.item() == pytest.approx(40_000 * 0.25, rel=0.01)
+    assert water.area == layer.area_m2.item()
+
+
+def test_the_mapping_unit_is_measured_on_the_ground(tmp_path):
+    class_ids = np.zeros((9, 9), dtype=np.uint8)
+    class_ids[2:4, 2:4] = 4
+    class_ids[6, 6] = 9
+    layer, summaries = run(tmp_path, class_ids, mapping_unit=10.0)
+    assert layer.class_id.tolist() == [0, 4]
+    assert [each.polygons for each in summaries] == [1, 1, 0]
+    assert layer.area_px.tolist() == [77, 4]
+
+
+def test_without_a_crs_areas_are_in_pixels(tmp_path):
+    class_ids = np.array([[0, 0, 0, 9]], dtype=np.uint8)
+    layer, summaries = run(tmp_path, class_ids, mapping_unit=2, crs=None, transform=Affine.identity())
+    assert layer.crs is None or not layer.crs.is_geographic
+    assert layer.area_m2.isna().all()
+    assert layer.area_px.tolist() == [4]
+    assert [each.area for each in summaries] == [None, None, None]
+    assert [each.share for each in summaries] == [0.0, 1.0, 0.0]
+
+
+def test_a_raster_without_a_valid_pixel_gives_an_empty_layer_that_opens(tmp_path):
+    layer, summaries = run(tmp_path, np.full((5, 4), 255, dtype=np.uint8))
+    assert len(layer) == 0
+    assert next(iter(layer.columns)) == "class_id"
+    assert layer.crs.equals(CRS.from_wkt(UTM))
+    assert {(each.polygons, each.pixels, each.share, each.confidence) for each in summaries} == {(0, 0, 0.0, None)}
+    assert pyogrio.read_info(tmp_path / "out.gpkg", layer="landcover")["geometry_type"] == "Polygon"
+
+
+def test_the_class_table_covers_the_legend_and_equals_what_is_returned(tmp_path):
+    _, summaries = run(tmp_path, np.array([[0, 0, 9], [0, 255, 9]], dtype=np.uint8))
+    rows = table_of(
+        tmp_path / "out.gpkg",
+        "SELECT class_id, class_name, colour, polygons, area_px, area_m2, share, mean_confidence"
+        " FROM class_summary ORDER BY fid",
+    )
+    assert rows == [
+        (
+            each.class_id,
+            each.name,
+            each.colour,
+            each.polygons,
+            each.pixels,
+            each.area,
+            each.share,
+            each.confidence,
+        )
+        for each in summaries
+    ]
+    assert [each.class_id for each in summaries] == [4, 0, 9]
+    assert sum(each.share for each in summaries) == pytest.approx(1)
+
+
+def test_the_file_is_whole_by_itself_and_readable_by_older_programs(tmp_path):
+    run(tmp_path, np.array([[0, 4]], dtype=np.uint8))
+    path = tmp_path / "out.gpkg"
+    assert {file.name for file in tmp_path.iterdir()} == {"out.gpkg", "classes.tif", "confidence.tif"}
+    assert table_of(path, "PRAGMA user_version") == [(10300,)]
+    assert table_of(path, "PRAGMA journal_mode") == [("delete",)]
+    assert table_of(path, "PRAGMA integrity_check") == [("ok",)]
+    assert table_of(path, "SELECT table_name, data_type FROM gpkg_contents ORDER BY 1") == [
+        ("class_summary", "attributes"),
+        ("landcover", "features"),
+        ("layer_styles", "attributes"),
+    ]
+    assert ("rtree_landcover_geom",) in table_of(path, "SELECT name FROM sqlite_master")
+
+
+def test_the_style_is_the_default_of_the_layer(tmp_path):
+    run(tmp_path, np.array([[0, 4]], dtype=np.uint8))
+    query = "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
+    ((table, column, default, style),) = table_of(tmp_path / "out.gpkg", query)
+    assert (table, column, default) == ("landcover", "geom", 1)
+    assert 'attr="class_id"' in style
+
+
+def test_polygons_of_a_finished_layer_are_a_valid_coverage(tmp_path):
+    class_ids = np.random.default_rng(3).choice(np.array([0, 4, 9, 255], np.uint8), size=(40, 30))
+    layer, _ = run(tmp_path, class_ids, mapping_unit=12.0)
+    assert shapely.coverage_is_valid(layer.geometry.to_numpy())
+
+
+def test_progress_rises_to_the_end(tmp_path):
+    run(tmp_path, np.zeros((700, 3), dtype=np.uint8))
+    told: list[tuple[int, int]] = []
+    vectorize(
+        tmp_path / "classes.tif",
+        tmp_path / "confidence.tif",
+        tmp_path / "out.gpkg",
+        classes=CLASSES,
+        mapping_unit=0,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(512, 1400), (700, 1400), (1212, 1400), (1400, 1400)]
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_an_interrupt_gets_through_and_leaves_no_scratch_file(tmp_path, calls):
+    run(tmp_path, np.zeros((700, 3), dtype=np.uint8))
+    left = iter(range(calls - 1))
+
+    def interrupt(_done: int, _total: int) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    (tmp_path / "out.gpkg").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        vectorize(
+            tmp_path / "classes.tif",
+            tmp_path / "confidence.tif",
+            tmp_path / "out.gpkg",
+            classes=CLASSES,
+            mapping_unit=0,
+            progress=interrupt,
+        )
+    assert {file.name for file in tmp_path.iterdir()} <= {"classes.tif", "confidence.tif", "out.gpkg"}
+
+
+def test_a_class_that_is_not_in_the_legend_is_named(tmp_path):
+    with pytest.raises(SceneError, match="class 7"):
+        run(tmp_path, np.array([[0, 7]], dtype=np.uint8))
+
+
+def test_rasters_of_different_size_are_refused(tmp_path):
+    run(tmp_path, np.zeros((4, 3), dtype=np.uint8))
+    (tmp_path / "other").mkdir()
+    run(tmp_path / "other", np.zeros((4, 4), dtype=np.uint8))
+    with pytest.raises(SceneError, match="one prediction"):
+        vectorize(
+            tmp_path / "classes.tif",
+            tmp_path / "other" / "confidence.tif",
+            tmp_path / "out.gpkg",
+            classes=CLASSES,
+            mapping_unit=0,
+        )
