@@ -1,6 +1,7 @@
-"""Class names and colours beside a class raster, in the `.aux.xml` that GDAL, QGIS and ArcGIS look for.
+"""Class names and colours beside a class raster, in the files that GDAL, QGIS and ArcGIS look for.
 
-Names have no place inside a GeoTIFF. Knows the legend and the pixel counts, never the pixels.
+Names have no place inside a GeoTIFF, and its colour table always has 256 entries. Knows the legend and the pixel
+counts, never the pixels.
 """
 
 from __future__ import annotations
@@ -59,6 +60,41 @@ def write_class_sidecar(raster: Path, classes: ClassMap, counts: Mapping[int, in
         path.write_bytes(ET.tostring(root, encoding="utf-8") + b"\n")
     except (OSError, ET.ParseError) as error:
         raise OutputError(f"{path}: cannot be written: {error}") from error
+    return path
+
+
+def style_path(raster: Path) -> Path:
+    """Where QGIS looks for the style of a raster."""
+    return raster.with_suffix(".qml")
+
+
+def write_class_style(raster: Path, classes: ClassMap) -> Path:
+    """Write a QGIS style beside a class raster, so that its legend shows the classes and nothing else.
+
+    Args:
+        raster: the class raster.
+        classes: its legend, in the order in which it is to be shown.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    root = ET.Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = ET.SubElement(root, "pipe")
+    renderer = ET.SubElement(
+        pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
+    )
+    palette = ET.SubElement(renderer, "colorPalette")
+    for entry in classes.classes:
+        ET.SubElement(palette, "paletteEntry", value=str(entry.id), label=entry.name, color=entry.colour, alpha="255")
+    ET.indent(root)
+    path = style_path(raster)
+    try:
+        path.write_bytes(ET.tostring(root, encoding="utf-8") + b"\n")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 

@@ -107,12 +107,15 @@ def write_geopackage(
             )
         with contextlib.closing(sqlite3.connect(path)) as database, database:
             _add_tables(database, summaries, style)
+            (indexed,) = database.execute(f"SELECT COUNT(*) FROM rtree_{LAYER}_{_GEOMETRY}").fetchone()  # noqa: S608
     except (DataSourceError, DataLayerError, FeatureError, RuntimeError, sqlite3.Error) as error:
         if source.failure is not None:
             raise source.failure from None
         raise OutputError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
     if source.failure is not None:
         raise source.failure
+    if indexed != source.polygons:  # GDAL makes the index while it closes the file, and then reports no error
+        raise OutputError(f"{path}: holds {indexed} of {source.polygons} polygons: is the disk full?")
 
 
 class _Batches:
@@ -121,10 +124,13 @@ class _Batches:
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self.failure: BaseException | None = None
+        self.polygons = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from self._batches
+            for batch in self._batches:
+                self.polygons += batch.num_rows
+                yield batch
         except BaseException as error:
             self.failure = error
             raise

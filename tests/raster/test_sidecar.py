@@ -8,7 +8,7 @@ import pytest
 
 from geoseg.classes import ClassMap
 from geoseg.errors import OutputError
-from geoseg.raster.sidecar import sidecar_path, write_class_sidecar
+from geoseg.raster.sidecar import sidecar_path, write_class_sidecar, write_class_style
 
 CLASSES = ClassMap.of([(3, "grün & <nass>", "#00ff7f"), (1, "water", "#0000ff")])
 
@@ -52,6 +52,19 @@ def test_what_gdal_noted_before_is_kept_and_writing_twice_changes_nothing(tmp_pa
     assert write_class_sidecar(raster, CLASSES, {1: 4}).read_bytes() == first
 
 
+def test_the_style_shows_each_class_once_in_the_order_of_the_legend(tmp_path):
+    path = write_class_style(tmp_path / "classes.tif", CLASSES)
+    assert path == tmp_path / "classes.qml"
+    entries = ET.fromstring(path.read_text()).iter("paletteEntry")  # noqa: S314 - our own file
+    assert [(entry.get("value"), entry.get("label"), entry.get("color")) for entry in entries] == [
+        ("3", "grün & <nass>", "#00ff7f"),
+        ("1", "water", "#0000ff"),
+    ]
+
+
 def test_a_folder_that_is_not_there_is_an_error_the_user_can_mend(tmp_path):
+    raster = tmp_path / "missing" / "classes.tif"
     with pytest.raises(OutputError, match="missing"):
-        write_class_sidecar(tmp_path / "missing" / "classes.tif", CLASSES, {})
+        write_class_sidecar(raster, CLASSES, {})
+    with pytest.raises(OutputError, match="missing"):
+        write_class_style(raster, CLASSES)

@@ -67,7 +67,7 @@ def table_of(path: Path, query: str) -> list[tuple]:
         return database.execute(query).fetchall()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(class_ids=RASTERS, transform=st.sampled_from([NORTH_UP, ROTATED, SOUTH_UP]))
 def test_burning_the_polygons_gives_the_class_raster_back(tmp_path_factory, class_ids, transform):
     layer, summaries = run(tmp_path_factory.mktemp("burn"), class_ids, transform=transform)
@@ -82,7 +82,7 @@ def test_burning_the_polygons_gives_the_class_raster_back(tmp_path_factory, clas
     assert layer.area_px.sum() == np.count_nonzero(class_ids != 255) == sum(each.pixels for each in summaries)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(class_ids=RASTERS, block_rows=st.integers(1, 9), mapping_unit=st.sampled_from([0.0, 13.0]))
 def test_the_content_does_not_depend_on_the_blocks(tmp_path_factory, class_ids, block_rows, mapping_unit):
     folder = tmp_path_factory.mktemp("blocks")
