@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from geoseg.schedule import run_blocks
 from geoseg.tiling.blocks import default_block_rows, split_into_blocks
 from geoseg.vector.vectorize import vectorize
 
+_ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
 Progress = Callable[[str, int, int], None]
 
 
@@ -99,8 +101,8 @@ def predict_with(
     started = time.monotonic()
     folder, stem = _target(scene, output)
     names = _names(stem, settings)
+    plan = plan_prediction(scene, settings)
     with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
-        plan = plan_prediction(scene, settings)
         staged = {layer: staging.path(name) for layer, name in names.items() if name}
         totals = _write_rasters(plan, settings, staged, progress)
         write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
@@ -128,9 +130,13 @@ def predict_with(
 
 
 def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
-    path = Path(str(scene).split("?", maxsplit=1)[0])
-    beside = Path() if str(scene).startswith(("/vsi", "http://", "https://", "s3://")) else path.parent
-    return Path(output) if output is not None else beside / f"{path.stem}_geoseg", path.stem
+    path = Path(scene)
+    if path.exists():
+        beside, stem = path.parent, path.stem
+    else:
+        name = Path(str(scene).split("?", maxsplit=1)[0]).name
+        beside, stem = Path(), _ODD.sub("_", name if ":" in name else Path(name).stem)
+    return Path(output) if output is not None else beside / f"{stem}_geoseg", stem
 
 
 def _names(stem: str, settings: PredictSettings) -> dict[str, str | None]:

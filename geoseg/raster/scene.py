@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import SceneError
@@ -31,6 +32,7 @@ BLOCK_CACHE_BYTES = 64 * 2**20
 """GDAL's block cache: reads never repeat, so it need not grow with the machine."""
 
 _FILTERS = threading.Lock()  # Python's warning filters are shared by all threads
+_FOR_GDAL = re.compile(r"/vsi|[A-Za-z]\w+:|<")  # /vsizip/..., https://..., NETCDF:"file":variable, VRT as text
 _READ_AS = {"float64": "float32", "float16": "float32"}
 _NO_CRS = "no CRS ({hint}): areas are in pixels and the pixel size is unknown"
 _PALETTE_BANDS = tuple(
@@ -133,7 +135,10 @@ class Scene:
         source = self.source
         file_window = FileWindow(window.col, window.row, window.width, window.height)
         if source.palette is not None:
-            image, valid = _through_palette(self._dataset.read(1, window=file_window), source.palette)
+            values = self._dataset.read(1, window=file_window)
+            colours, valid = _through_palette(values, source.palette)
+            image = colours[[index - 1 for index in source.indices]]
+            valid &= spectral_valid(values[np.newaxis], source.validity.nodata)
         else:
             image = self._dataset.read(source.indices, window=file_window, out_dtype=source.dtype)
             valid = spectral_valid(image, source.validity.nodata)
@@ -169,7 +174,7 @@ def warn_of(source: SceneSource) -> None:
 def describe_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> SceneSource:
     """What `open_scene` needs to know of a raster."""
     text = str(path)
-    if not text.startswith(("/vsi", "http://", "https://", "s3://")) and not Path(text).exists():
+    if not _FOR_GDAL.match(text) and not Path(text).exists():
         raise SceneError(f"{text}: no such file: check the path of the scene")
     with rasterio_errors(text), open_dataset(text) as dataset:
         return _describe(text, dataset, bands)
@@ -276,6 +281,6 @@ def rasterio_errors(path: str) -> Iterator[None]:
     try:
         with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
             yield
-    except RasterioError as error:
+    except (RasterioError, CRSError) as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise SceneError(f"{path}: cannot be read as a raster: {reason}") from error
