@@ -1,6 +1,6 @@
 """Mosaics small labelled chips into scenes, and holds out groups of them by distance.
 
-    python -m pipelines.mosaic_chips CHIPS OUTPUT --image "*_rgbn.tif" --labels "*_mask.tif" --bands 1,2,3
+    python -m pipelines.mosaic_chips CHIPS -o OUTPUT --image "*_rgbn.tif" --labels "*_mask.tif" --bands 1,2,3
 
 Chips that touch become one scene, `OUTPUT/<split>_<number>_image.tif` with `..._labels.tif`; ground without a chip is
 masked in the image and 255 in the labels. Groups of chips that are nearer to each other than `--distance` stay in one
@@ -9,13 +9,13 @@ split. `OUTPUT/split.json` names the chips of each split.
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
+import click
 import numpy as np
 import rasterio
 from affine import Affine
@@ -24,8 +24,6 @@ from scipy.sparse.csgraph import connected_components
 
 from geoseg.errors import GeosegError, LabelError
 from geoseg.raster.scene import open_dataset
-
-log = logging.getLogger(__name__)
 
 UNKNOWN = 255
 _TRIES = 20_000
@@ -62,20 +60,30 @@ class MosaicPlan:
     distance: float
     """Least distance between chips of different splits, map units."""
 
-    held_out: float
-    """Share of the chips that are only scored."""
-
-    validation: float
-    """Share of the chips that weights are chosen by."""
-
-    border: int
-    """Pixels along the edges of training chips whose `border_value` is not learnt."""
-
-    border_value: int
-    """Label that fills the seams between chips."""
-
     seed: int
     """Of the choice of groups."""
+
+    held_out: float = 0.2
+    """Share of the chips that are only scored."""
+
+    validation: float = 0.1
+    """Share of the chips that weights are chosen by."""
+
+    border: int = 3
+    """Pixels along the edges of training chips whose `border_value` is not learnt."""
+
+    border_value: int = 0
+    """Label that fills the seams between chips."""
+
+
+class _Options(TypedDict):
+    chips: Path
+    output: Path
+    image: str
+    labels: str
+    bands: str
+    distance: float
+    seed: int
 
 
 def find_chips(folder: Path, *, image: str, labels: str) -> tuple[LabelledChip, ...]:
@@ -173,50 +181,38 @@ def write_mosaic(chips: Sequence[LabelledChip], stem: Path, plan: MosaicPlan, *,
         target.write(labels, 1)
 
 
-def mosaic_chips(chips: Sequence[LabelledChip], output: Path, plan: MosaicPlan) -> None:
-    """Write all splits and `split.json`."""
+def mosaic_chips(chips: Sequence[LabelledChip], output: Path, plan: MosaicPlan) -> dict[str, tuple[LabelledChip, ...]]:
+    """Write all splits and `split.json`; gives the chips of each split."""
     output.mkdir(parents=True, exist_ok=True)
     splits = split_chips(chips, plan)
     for split, members in splits.items():
         for number, touching in enumerate(group_chips(members, _TOUCHING)):
             write_mosaic(touching, output / f"{split}_{number:02}", plan, learn_borders=split != "train")
-        log.info("%s: %d chips", split, len(members))
     names = {split: [chip.name for chip in members] for split, members in splits.items()}
     stated = {"holdout": names["test"], "validation": names["val"], "guard_metres": plan.distance}
     (output / "split.json").write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
+    return splits
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; gives the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description="Mosaic labelled chips and hold some out by distance.")
-    parser.add_argument("chips", type=Path, help="folder of the chips")
-    parser.add_argument("output", type=Path, help="folder of the scenes")
-    parser.add_argument("--image", required=True, help="pattern of the images, with one *")
-    parser.add_argument("--labels", required=True, help="pattern of the labels, with one *")
-    parser.add_argument("--bands", default="1,2,3", help="bands to keep, from 1")
-    parser.add_argument("--distance", type=float, default=300.0, help="between chips of two splits, map units")
-    parser.add_argument("--held-out", type=float, default=0.2, help="share of the chips that are only scored")
-    parser.add_argument("--validation", type=float, default=0.1, help="share of the chips to choose weights by")
-    parser.add_argument("--border", type=int, default=3, help="px along chip edges where the border value is ignored")
-    parser.add_argument("--border-value", type=int, default=0, help="label that fills the seams between chips")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of groups")
-    given = parser.parse_args(arguments)
-    plan = MosaicPlan(
-        bands=tuple(int(band) for band in given.bands.split(",")),
-        distance=given.distance,
-        held_out=given.held_out,
-        validation=given.validation,
-        border=given.border,
-        border_value=given.border_value,
-        seed=given.seed,
-    )
+@click.command(help="Mosaic labelled chips of a folder into scenes, and hold some out by distance.")
+@click.argument("chips", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="For the scenes.")
+@click.option("--image", required=True, help="Pattern of the images, with one *.")
+@click.option("--labels", required=True, help="Pattern of the labels, with one *.")
+@click.option("--bands", default="1,2,3", show_default=True, help="Bands to keep, from 1.")
+@click.option("--distance", default=300.0, show_default=True, help="Between chips of two splits, map units.")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of groups.")
+def main(**given: Unpack[_Options]) -> None:
+    """Write the scenes of all splits; files of the same names are replaced."""
     try:
-        mosaic_chips(find_chips(given.chips, image=given.image, labels=given.labels), given.output, plan)
-    except GeosegError as error:
-        log.error("%s", error)  # noqa: TRY400 - one line for people, no traceback
-        return 1
-    return 0
+        plan = MosaicPlan(
+            bands=tuple(int(band) for band in given["bands"].split(",")), distance=given["distance"], seed=given["seed"]
+        )
+        chips = find_chips(given["chips"], image=given["image"], labels=given["labels"])
+        for split, members in mosaic_chips(chips, given["output"], plan).items():
+            click.echo(f"{split}: {len(members)} chips")
+    except (GeosegError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _without_seams(values: NDArray[np.uint8], plan: MosaicPlan) -> NDArray[np.uint8]:
@@ -227,4 +223,4 @@ def _without_seams(values: NDArray[np.uint8], plan: MosaicPlan) -> NDArray[np.ui
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

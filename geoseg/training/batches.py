@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,35 +109,18 @@ def prefetch(make: Callable[[int], TrainingBatch], start: int, stop: int, *, dep
 
     An error while a batch is made is raised where that batch is asked for. Ending the iteration early ends the thread.
     """
-    ready: queue.Queue[TrainingBatch | BaseException] = queue.Queue(maxsize=depth)
-    ended = threading.Event()
-
-    def work() -> None:
-        for iteration in range(start, stop):
-            try:
-                made: TrainingBatch | BaseException = make(iteration)
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
-                made = error
-            while not ended.is_set():
-                try:
-                    ready.put(made, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
-            if ended.is_set() or isinstance(made, BaseException):
-                return
-
-    thread = threading.Thread(target=work, name="geoseg-batches", daemon=True)
-    thread.start()
-    try:
-        for _ in range(start, stop):
-            batch = ready.get()
-            if isinstance(batch, BaseException):
-                raise batch
-            yield batch
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="geoseg-batches") as thread:
+        depth = min(depth, stop - start)
+        waiting = deque(thread.submit(make, iteration) for iteration in range(start, start + depth))
+        try:
+            for ahead in range(start + depth, stop + depth):
+                batch = waiting.popleft().result()
+                if ahead < stop:
+                    waiting.append(thread.submit(make, ahead))
+                yield batch
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def pixel_shares(counts: NDArray[np.int64]) -> tuple[float, ...]:

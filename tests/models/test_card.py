@@ -1,0 +1,77 @@
+import json
+from dataclasses import replace
+
+import pystac
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoseg.classes import ClassMap
+from geoseg.errors import ModelError
+from geoseg.models.card import ModelCard, card_from_json, card_to_json
+from geoseg.models.spec import NetworkSpec
+from geoseg.raster.normalize import Normalizer
+
+CARD = ModelCard(
+    name="example",
+    spec=NetworkSpec(architecture="unet", encoder="resnet18", bands=2, classes=3, options={"decoder_channels": (8, 4)}),
+    classes=ClassMap.of([(0, "water", "#0000ff"), (3, "forest", "#008000"), (7, "crop", "#ffcc00")]),
+    bands=("red", "nir"),
+    gsd=0.6,
+    normalizer=Normalizer(scales={"uint8": 1 / 255, "uint16": 1e-4}, mean=(0.3, 0.4), std=(0.1, 0.2)),
+    tile=64,
+    overlap=16,
+    temperature=1.2,
+    provenance={"title": "An example", "created": "2026-01-01T00:00:00Z", "scores": {"mean_iou": 0.71}},
+    parameters=12,
+    weights_bytes=48,
+    weights_sha256="00",
+)
+finite = st.floats(min_value=1e-6, max_value=1e6)
+
+
+def test_a_card_comes_back_as_it_was():
+    assert card_from_json(card_to_json(CARD), origin="here") == CARD
+
+
+@given(gsd=finite, temperature=finite, mean=st.tuples(finite, finite), std=st.tuples(finite, finite))
+def test_numbers_come_back_to_the_last_bit(gsd, temperature, mean, std):
+    card = replace(
+        CARD, gsd=gsd, temperature=temperature, normalizer=Normalizer(scales={"uint8": gsd}, mean=mean, std=std)
+    )
+    assert card_from_json(card_to_json(card), origin="here") == card
+
+
+def test_a_card_is_a_stac_item():
+    item = pystac.Item.from_dict(json.loads(card_to_json(CARD)))
+    assert item.id == "example"
+    assert item.geometry is None
+    assert item.datetime is not None
+    assert item.assets["weights"].href == "./weights.safetensors"
+    assert item.to_dict(include_self_link=False, transform_hrefs=False)["properties"]["mlm:name"] == "example"
+
+
+def test_a_card_names_input_and_output_as_the_machine_learning_extension_asks():
+    properties = json.loads(card_to_json(CARD))["properties"]
+    assert properties["mlm:tasks"] == ["semantic-segmentation"]
+    [network_input] = properties["mlm:input"]
+    assert network_input["bands"] == ["red", "nir"]
+    assert network_input["input"]["shape"] == [-1, 2, 64, 64]
+    assert [scaling["mean"] for scaling in network_input["value_scaling"]] == pytest.approx([0.3 * 255, 0.4 * 255])
+    [network_output] = properties["mlm:output"]
+    assert network_output["classification:classes"][1] == {"value": 3, "name": "forest", "color_hint": "008000"}
+
+
+def test_the_score_for_people_is_the_one_on_held_out_data():
+    assert CARD.holdout_mean_iou == 0.71
+    assert replace(CARD, provenance={"scores": {"validation": {"mean_iou": 0.9}}}).holdout_mean_iou is None
+    assert replace(CARD, provenance={}).holdout_mean_iou is None
+
+
+def test_a_title_falls_back_on_the_name():
+    assert (CARD.title, replace(CARD, provenance={}).title) == ("An example", "example")
+
+
+def test_a_network_that_does_not_fit_its_legend_is_refused():
+    with pytest.raises(ModelError, match="the network has 2 bands and 4 classes, the package names 2 and 3"):
+        replace(CARD, spec=replace(CARD.spec, classes=4))
