@@ -113,6 +113,7 @@ def predict_with(
                 staged["vector"],
                 classes=plan.card.classes,
                 mapping_unit=settings.mapping_unit,
+                progress=None if progress is None else functools.partial(progress, "polygons"),
             )
         staging.commit()
     final = {layer: folder / name if name else None for layer, name in names.items()}
