@@ -1,0 +1,193 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from affine import Affine
+
+from geoseg.config.settings import settings_from
+from geoseg.config.train import TrainSettings
+from geoseg.data.confusion import ConfusionMatrix
+from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
+from geoseg.models.package import load_package
+from geoseg.training.train import summarize, train_model
+
+ITERATIONS = 6
+
+
+class StoppedError(Exception):
+    """What a test raises to stop a run."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Scenes and settings to train on."""
+
+    root: Path
+
+    def settings(self, **changes):
+        values = {
+            "root": self.root,
+            "name": "tiny",
+            "title": "A tiny model",
+            "sources": [
+                {
+                    "scene": "*_scene.tif",
+                    "labels": "*_labels.tif",
+                    "label_map": {1: "dark", 2: "bright"},
+                    "split": split,
+                }
+                for split in ("train", "val", "test")
+            ],
+            "classes": [
+                {"id": 4, "name": "dark", "colour": "#000000"},
+                {"id": 2, "name": "bright", "colour": "#ffffff"},
+            ],
+            "bands": [1, 2],
+            "gsd": 1.0,
+            "network": {"encoder": "tu-test_resnet", "options": {"decoder_channels": [8, 8, 8, 8, 8]}},
+            "tile": 64,
+            "overlap": 16,
+            "chip": 32,
+            "batch_size": 2,
+            "iterations": ITERATIONS,
+            "validate_every": 3,
+            "precision": "fp32",
+            "device": "cpu",
+            "augment": {"gain": 0.02, "bias": 0.0, "gamma": 0.02, "gsd_jitter": [0.8, 1.2]},
+            "optimiser": {"learning_rate": 0.02, "warmup": 0.0},
+        }
+        return settings_from(TrainSettings, values | changes, origin="test")
+
+
+@pytest.fixture
+def project(write_scene, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        labels = np.kron(rng.integers(1, 3, (8, 8), dtype=np.uint8), np.ones((12, 12), np.uint8))
+        image = np.stack([labels * 80, 255 - labels * 60]) + rng.integers(0, 9, (2, 96, 96))
+        transform = Affine(1, 0, 5e5, 0, -1, 5e6)
+        write_scene(image.astype(np.uint8), f"{name}_scene.tif", transform=transform)
+        write_scene(labels[None], f"{name}_labels.tif", transform=transform, nodata=255)
+    return Project(root=tmp_path)
+
+
+def weights_of(folder):
+    return torch.load(folder / "last" / "state.pt", weights_only=True)
+
+
+def records_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same(one, other):
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        for left, right in zip(one, other, strict=True):
+            assert_same(left, right)
+    else:
+        assert one == other
+
+
+def test_a_stopped_and_resumed_run_is_the_unbroken_one_bit_for_bit(project, tmp_path):
+    settings = project.settings()
+    whole = train_model(settings, tmp_path / "whole")
+
+    def stop(_, done, __):
+        if done == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_model(settings, tmp_path / "broken", progress=stop)
+    assert weights_of(tmp_path / "broken")["iteration"] == 3
+    resumed = train_model(settings, tmp_path / "broken", resume=True)
+    assert_same(weights_of(tmp_path / "broken"), weights_of(tmp_path / "whole"))
+    assert resumed.best_iteration == whole.best_iteration
+    assert np.array_equal(resumed.test.counts, whole.test.counts)
+    scores = [[r for r in records_of(tmp_path / name) if "val" in r] for name in ("broken", "whole")]
+    assert scores[0] == scores[1]
+
+
+def test_two_easy_classes_are_learnt_and_packaged(project, tmp_path):
+    result = train_model(project.settings(iterations=40, validate_every=20, class_balance=0.0), tmp_path / "run")
+    assert result.validation.mean_iou > 0.8
+    package = load_package(result.package)
+    assert package.name == "tiny"
+    assert package.classes.names == ("dark", "bright")
+    assert package.bands == ("1", "2")
+    assert package.provenance["scores"]["mean_iou"] == pytest.approx(result.test.mean_iou, abs=1e-4)
+    assert package.provenance["title"] == "A tiny model"
+    assert package.provenance["training"]["best_iteration"] == result.best_iteration
+    for name in ("config.yaml", "environment.json", "metrics.jsonl", "curve.png"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings_from(TrainSettings, resolved, origin="run").iterations == 40
+
+
+def test_validation_and_test_are_optional_only_where_they_can_be(project, tmp_path):
+    source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
+    blocks = {"side": 24, "guard": 2, "val": 0.2, "test": 0.0}
+    settings = project.settings(sources=[source | {"split": "blocks"}], blocks=blocks, iterations=2)
+    result = train_model(settings, tmp_path / "run")
+    assert result.test is None
+    assert result.validation.pixels > 0
+    with pytest.raises(ConfigError, match="sources should have one with split val or blocks"):
+        project.settings(sources=[source])
+
+
+def test_progress_is_told_after_every_step(project, tmp_path):
+    told = []
+    train_model(project.settings(), tmp_path / "run", progress=lambda *step: told.append(step))
+    assert told == [("training", done, ITERATIONS) for done in range(1, ITERATIONS + 1)]
+
+
+def test_a_folder_is_neither_overwritten_nor_resumed_by_mistake(project, tmp_path):
+    settings = project.settings(iterations=1)
+    with pytest.raises(OutputError, match="no state to resume from"):
+        train_model(settings, tmp_path / "run", resume=True)
+    train_model(settings, tmp_path / "run")
+    with pytest.raises(OutputError, match="holds a training run already"):
+        train_model(settings, tmp_path / "run")
+    (tmp_path / "run" / "last" / "state.pt").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="is damaged"):
+        train_model(settings, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"scales": {"uint16": 1e-4}}, ConfigError, "has uint8 pixels: add a scale"),
+        ({"classes": [{"id": 1, "name": "dark", "colour": "#000000"}]}, LabelError, "at least 2 classes"),
+        ({"bands": ["nir"]}, GeosegError, "nir"),
+        ({"network": {"encoder": "resnet181"}}, ModelError, "unknown encoder"),
+        ({"provenance_files": ["absent.json"]}, ConfigError, "cannot be read as JSON"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(project, tmp_path, changes, error, message):
+    with pytest.raises(error, match=message) as refused:
+        train_model(project.settings(**({"iterations": 1} | changes)), tmp_path / "run")
+    assert "\n" not in str(refused.value)
+
+
+def test_provenance_files_join_the_package(project, tmp_path):
+    (tmp_path / "split.json").write_text('{"holdout": ["x", "y"]}')
+    result = train_model(project.settings(provenance_files=["split.json"], iterations=1), tmp_path / "run")
+    assert load_package(result.package).provenance["holdout"] == ["x", "y"]
+
+
+def test_a_class_without_pixels_has_no_score_in_the_summary(project):
+    matrix = ConfusionMatrix(np.array([[3, 0], [0, 0]]))
+    assert summarize(matrix, project.settings().class_map) == {
+        "mean_iou": 1.0,
+        "pixel_accuracy": 1.0,
+        "iou": {"dark": 1.0},
+        "pixels": 3,
+    }
