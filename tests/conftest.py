@@ -27,7 +27,7 @@ from geoseg.raster.patch import Patch
 from geoseg.window import Window
 
 hypothesis_settings.register_profile(
-    "geoseg", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "geoseg", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 hypothesis_settings.load_profile("geoseg")
 
