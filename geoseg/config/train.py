@@ -105,7 +105,7 @@ class OptimiserSettings(Settings):
 class TrainSettings(Settings):
     """What to learn, from what, and how."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Short name of the model, as in file names.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9._-]+[a-z0-9]$", description="Short name of the model, as in file names.")
     title: str = Field(default="", description="One line for people.")
     licence: str = Field(default="", description="Under which the weights may be used.")
     data: str = Field(default="", description="Where imagery and labels come from, with their licences.")
@@ -125,7 +125,9 @@ class TrainSettings(Settings):
         default={"uint8": 1 / 255}, min_length=1, description="From the numbers of a dtype to about 0 to 1."
     )
     tile: int = Field(default=512, ge=64, multiple_of=32, description="Side of a tile at prediction, px.")
-    overlap: int = Field(default=128, ge=0, description="Of two tiles at prediction, px, at most half a tile.")
+    overlap: int = Field(
+        default=128, ge=0, multiple_of=32, description="Of two tiles at prediction, px, at most half a tile."
+    )
     chip: int = Field(default=256, ge=32, multiple_of=32, description="Side of a training chip, px.")
     batch_size: int = Field(default=8, ge=1, description="Chips per iteration.")
     iterations: int = Field(default=2000, ge=1, description="Steps of the optimiser.")

@@ -118,18 +118,16 @@ class LabelledScene:
         labels = np.full(window.shape, IGNORED, dtype=np.uint8)
         valid = np.zeros(window.shape, dtype=np.bool_)
         scene_window = self.georef.window
-        inside = window.intersect(within.intersect(scene_window) or window if within else scene_window)
-        inside = inside.intersect(scene_window) if inside else None
-        for block in _blocks_under(inside) if inside else ():
-            covered = block.intersect(scene_window)
-            part = covered.intersect(inside) if covered and inside else None
-            if covered is None or part is None:
-                continue
-            chip = self._block(covered)
-            there, here = part.slices_in(covered), part.slices_in(window)
-            image[:, *here] = chip.image[:, *there]
-            labels[here] = chip.labels[there]
-            valid[here] = chip.valid[there]
+        allowed = scene_window if within is None else scene_window.intersect(within)
+        inside = None if allowed is None else window.intersect(allowed)
+        for block in () if inside is None else _blocks_under(inside, scene_window):
+            chip = self._block(block)
+            part = block.intersect(inside) if inside else None
+            if part is not None:
+                there, here = part.slices_in(block), part.slices_in(window)
+                image[:, *here] = chip.image[:, *there]
+                labels[here] = chip.labels[there]
+                valid[here] = chip.valid[there]
         return Chip(image=image, labels=labels, valid=valid)
 
     def _block(self, window: Window) -> Chip:
@@ -163,10 +161,11 @@ def open_labelled_scenes(
     return tuple(opened)
 
 
-def _blocks_under(window: Window) -> Iterator[Window]:
+def _blocks_under(window: Window, scene: Window) -> Iterator[Window]:
+    """Squares of the scene with pixels of a window, row by row."""
     for row in range(window.row // _BLOCK * _BLOCK, window.bottom, _BLOCK):
         for col in range(window.col // _BLOCK * _BLOCK, window.right, _BLOCK):
-            yield Window(row=row, col=col, height=_BLOCK, width=_BLOCK)
+            yield Window.between(row, min(row + _BLOCK, scene.bottom), col, min(col + _BLOCK, scene.right))
 
 
 def _bytes(block: Chip) -> int:

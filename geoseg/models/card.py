@@ -26,6 +26,7 @@ CARD_FILE = "model.json"
 _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 _FORMAT = 1
+_DEEPEST = 32  # networks halve the image up to five times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +99,14 @@ def check_prediction_sizes(*, tile: int, overlap: int, gsd: float, temperature: 
     """Refuse sizes that no prediction can use.
 
     Raises:
-        ModelError: unless tile is a positive multiple of 32, 0 <= overlap <= tile / 2, and the rest positive.
+        ModelError: unless tile and overlap are multiples of 32, 0 <= overlap <= tile / 2, and the rest positive.
     """
-    if tile < 32 or tile % 32:  # noqa: PLR2004 - the deepest networks halve five times
-        raise ModelError(f"the tile of a model must be a positive multiple of 32 px, got {tile}")
-    if not 0 <= overlap <= tile // 2:
-        raise ModelError(f"the overlap of a model must be 0 to half its tile of {tile} px, got {overlap}")
+    if tile < _DEEPEST or tile % _DEEPEST:
+        raise ModelError(f"the tile of a model must be a positive multiple of {_DEEPEST} px, got {tile}")
+    if not 0 <= overlap <= tile // 2 or overlap % _DEEPEST:
+        raise ModelError(
+            f"the overlap of a model must be a multiple of {_DEEPEST} up to half its tile of {tile} px, got {overlap}"
+        )
     if not (gsd > 0 and temperature > 0):
         raise ModelError(f"GSD and temperature must be positive, got {gsd} m and {temperature}")
 
@@ -216,7 +219,7 @@ def _item(card: ModelCard) -> dict[str, object]:
             "mlm:name": card.name,
             "mlm:architecture": f"{card.spec.architecture} with {card.spec.encoder} encoder",
             "mlm:tasks": ["semantic-segmentation"],
-            "mlm:framework": "pytorch",
+            "mlm:framework": "PyTorch",
             "mlm:total_parameters": card.parameters,
             "mlm:hyperparameters": _hyperparameters(card),
             "mlm:input": [_input(card)],

@@ -5,6 +5,7 @@ import pystac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pystac.extensions.mlm import MLMExtension
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ModelError
@@ -20,7 +21,7 @@ CARD = ModelCard(
     gsd=0.6,
     normalizer=Normalizer(scales={"uint8": 1 / 255, "uint16": 1e-4}, mean=(0.3, 0.4), std=(0.1, 0.2)),
     tile=64,
-    overlap=16,
+    overlap=32,
     temperature=1.2,
     provenance={"title": "An example", "created": "2026-01-01T00:00:00Z", "scores": {"mean_iou": 0.71}},
     parameters=12,
@@ -54,6 +55,9 @@ def test_a_card_is_a_stac_item():
 def test_a_card_names_input_and_output_as_the_machine_learning_extension_asks():
     properties = json.loads(card_to_json(CARD))["properties"]
     assert properties["mlm:tasks"] == ["semantic-segmentation"]
+    item = MLMExtension.ext(pystac.Item.from_dict(json.loads(card_to_json(CARD))))
+    assert (item.mlm_name, item.framework) == ("example", "PyTorch")
+    assert item.hyperparameters.to_dict()["encoder"] == "resnet18"
     [network_input] = properties["mlm:input"]
     assert network_input["bands"] == ["red", "nir"]
     assert network_input["input"]["shape"] == [-1, 2, 64, 64]

@@ -46,7 +46,7 @@ def test_a_package_comes_back_with_all_it_says(package, tmp_path, name):
         gsd=0.37,
         temperature=1.3,
         tile=96,
-        overlap=17,
+        overlap=32,
         spec=replace(package.spec, options={"decoder_channels": (256, 128, 64, 32, 16)}),
         provenance={"title": "Ödd", "scores": {"mean_iou": 0.5}, "holdout": ["a", "b"]},
     )
@@ -87,7 +87,9 @@ def test_a_package_that_cannot_be_written_leaves_nothing_behind(package, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changes", [{"tile": 100}, {"tile": 0}, {"overlap": 33}, {"overlap": -1}, {"temperature": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"tile": 100}, {"tile": 0}, {"overlap": 64}, {"overlap": 17}, {"overlap": -1}, {"temperature": 0}]
+)
 def test_sizes_that_no_prediction_can_use_are_refused(package, changes):
     with pytest.raises(ModelError):
         replace(package, **changes)

@@ -50,7 +50,7 @@ class Project:
             "gsd": 1.0,
             "network": {"encoder": "tu-test_resnet", "options": {"decoder_channels": [8, 8, 8, 8, 8]}},
             "tile": 64,
-            "overlap": 16,
+            "overlap": 32,
             "chip": 32,
             "batch_size": 2,
             "iterations": ITERATIONS,
