@@ -21,7 +21,7 @@ from geoseg.inference.decide import Decision
 from geoseg.predict.layers import ClassTotal, Layers
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.task import BlockTask, EngineChoice
-from geoseg.raster.sidecar import write_class_sidecar
+from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
 from geoseg.schedule import run_blocks
 from geoseg.tiling.blocks import default_block_rows, split_into_blocks
@@ -107,6 +107,7 @@ def predict_with(
         staged = {layer: staging.path(name) for layer, name in names.items() if name}
         totals = _write_rasters(plan, settings, staged, progress)
         write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
+        write_class_style(staged["classes"], plan.card.classes)
         if settings.vector:
             vectorize(
                 staged["classes"],
@@ -144,6 +145,7 @@ def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
 def _names(stem: str, settings: PredictSettings) -> dict[str, str | None]:
     return {
         "classes": f"{stem}.classes.tif",
+        "style": f"{stem}.classes.qml",
         "confidence": f"{stem}.confidence.tif",
         "probabilities": f"{stem}.probabilities.tif" if settings.probabilities else None,
         "vector": f"{stem}.gpkg" if settings.vector else None,

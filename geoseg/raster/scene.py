@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,22 +14,19 @@ from typing import Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.bands import FileBand, choose_bands
+from geoseg.raster.gdal import BLOCK_CACHE_BYTES, georeference_optional
 from geoseg.raster.patch import Patch
 from geoseg.raster.valid_mask import ValidityRule, alpha_band, has_mask_band, holds_imagery, spectral_valid
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
 
-BLOCK_CACHE_BYTES = 64 * 2**20
-"""GDAL's block cache: reads never repeat, so it need not grow with the machine."""
-
-_FILTERS = threading.Lock()  # Python's warning filters are shared by all threads
 _FOR_GDAL = re.compile(r"/vsi|[A-Za-z]\w+:|<")  # /vsizip/..., https://..., NETCDF:"file":variable, VRT as text
 _READ_AS = {"float64": "float32", "float16": "float32"}
 _NO_CRS = "no CRS ({hint}): areas are in pixels and the pixel size is unknown"
@@ -270,8 +265,7 @@ def open_dataset(path: str, **options: str) -> rasterio.io.DatasetReader:
     """
     if path.lower().endswith((".tif", ".tiff")):
         options["num_threads"] = "all_cpus"
-    with rasterio_errors(path), _FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with rasterio_errors(path), georeference_optional():
         return rasterio.open(path, **options)
 
 

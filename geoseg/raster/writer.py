@@ -7,7 +7,6 @@ COG with its overviews from that. So memory follows the width, never the height.
 from __future__ import annotations
 
 import contextlib
-import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,13 +19,14 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as RasterioWindow
 
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import GridError, OutputError
 from geoseg.georef import GeoRef
+from geoseg.raster.gdal import georeference_optional
 from geoseg.raster.scene import open_dataset
 from geoseg.window import Window
 
@@ -86,8 +86,7 @@ class RasterWriter:
             OutputError: if it cannot be written.
         """
         with _gdal(self._path):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with georeference_optional():
                 self._dataset = rasterio.open(self._rows, "w", **self._profile())
             self._describe(self._dataset)
         return self

@@ -6,7 +6,6 @@ Knows files and pixel areas, nothing of regions' shapes.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +14,13 @@ from typing import Any, Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import OutputError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.scene import BLOCK_CACHE_BYTES, open_dataset, rasterio_errors
+from geoseg.raster.gdal import BLOCK_CACHE_BYTES, georeference_optional
+from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
 
@@ -100,8 +100,7 @@ class LabelScratch:
             OutputError: if it cannot be made.
         """
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with georeference_optional():
                 self._dataset = rasterio.open(
                     self._path,
                     "w",

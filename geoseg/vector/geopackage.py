@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from geoseg.errors import OutputError
+from geoseg.errors import GeosegError, OutputError
 from geoseg.vector.summary import ClassSummary
 
 LAYER = "landcover"
@@ -131,7 +131,7 @@ class _Batches:
             for batch in self._batches:
                 self.polygons += batch.num_rows
                 yield batch
-        except BaseException as error:
+        except (GeosegError, OSError, KeyboardInterrupt) as error:
             self.failure = error
             raise
 
