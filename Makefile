@@ -38,8 +38,10 @@ demo: install
 
 demo-model: install
 	$(BIN)/python -m pipelines.make_landscapes -o runs/landscapes
+	rm -rf runs/demo_landscape
 	$(BIN)/geoseg train configs/demo_landscape.yaml -o runs/demo_landscape
 	rm -rf geoseg/models/zoo_packages/demo-landscape
+	mkdir -p geoseg/models/zoo_packages
 	cp -r runs/demo_landscape/best geoseg/models/zoo_packages/demo-landscape
 
 # One thread for each worker: more would fight for the same cores
