@@ -10,7 +10,7 @@ export GEOSEG_DATA ?= ../shared/data
 .PHONY: help install demo demo-model test check bench docs clean
 
 help:
-	@echo "make demo        install, make a landscape, map it, show how good the map is (geoseg_demo/)"
+	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
 	@echo "make test        install, run the tests"
 	@echo "make check       lint, types, layers and shape of the code"
 	@echo "make bench       run and time the benchmarks"
@@ -34,7 +34,7 @@ $(VENV)/.docs-installed: $(VENV)/.installed
 	touch $@
 
 demo: install
-	$(BIN)/geoseg demo -o geoseg_demo
+	$(BIN)/geoseg demo -o demo
 
 demo-model: install
 	$(BIN)/python -m pipelines.make_landscapes -o runs/landscapes
@@ -64,4 +64,4 @@ docs: $(VENV)/.docs-installed
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf geoseg_demo site runs build dist
+	rm -rf demo site runs build dist
