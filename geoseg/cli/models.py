@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ import click
 from geoseg.cli.tables import show_table
 from geoseg.models.card import ModelCard, card_to_json
 from geoseg.models.zoo import describe_models, export_model, find_model, read_card
+
+_MOST_ENTRIES = 8
 
 
 @click.group("models")
@@ -46,8 +49,10 @@ def show_model(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(card_to_json(card))
         return
-    for label, text in _facts(card):
-        click.echo(f"{label:<14} {text}")
+    facts = _facts(card)
+    width = max(len(label) for label, _ in facts)
+    for label, text in facts:
+        click.echo(f"{label:<{width}}  {text}")
     click.echo()
     show_table(("class", "id", "colour"), [(entry.name, str(entry.id), entry.colour) for entry in card.classes.classes])
 
@@ -73,11 +78,23 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("tile, overlap", f"{card.tile} px, {card.overlap} px"),
         ("weights", f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256}"),
     ]
-    return facts + [(key, _text(value)) for key, value in card.provenance.items()]
+    return facts + [fact for key, value in card.provenance.items() for fact in _flat(key, value)]
+
+
+def _flat(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """One line for each number or text of a nested value."""
+    if isinstance(value, Mapping):
+        for inner, entry in value.items():
+            yield from _flat(f"{key} {inner}", entry)
+    elif isinstance(value, list | tuple):
+        shown = ", ".join(map(_text, value[:_MOST_ENTRIES]))
+        yield key, shown if len(value) <= _MOST_ENTRIES else f"{shown}, ... ({len(value)} in all)"
+    else:
+        yield key, _text(value)
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _summary(card: ModelCard) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -9,31 +10,34 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+_NUMBER = re.compile(r"-|-?\d.*")
+
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table; the first column is text, the others stand flush right."""
+    """Write a table; columns of numbers stand flush right."""
+    right = [all(_NUMBER.fullmatch(row[column]) for row in rows) and column > 0 for column in range(len(header))]
     if sys.stdout.isatty():
-        Console().print(_drawn(header, rows))
+        Console().print(_drawn(header, rows, right))
     else:
-        for line in _plain(header, rows):
+        for line in _plain(header, rows, right):
             click.echo(line)
 
 
-def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Table:
     table = Table(box=None, header_style="bold")
-    for position, title in enumerate(header):
-        table.add_column(title, justify="right" if position else "left", no_wrap=bool(position))
+    for title, is_right in zip(header, right, strict=True):
+        table.add_column(title, justify="right" if is_right else "left", no_wrap=is_right)
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def _plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _plain(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     return [
         "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
         ).rstrip()
         for row in (header, *rows)
     ]

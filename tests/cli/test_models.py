@@ -22,7 +22,7 @@ CARD = ModelCard(
     tile=512,
     overlap=128,
     temperature=1.1,
-    provenance={"title": "Meadows and lakes", "licence": "MIT", "scores": {"mean_iou": 0.71}},
+    provenance={"title": "Meadows and lakes", "licence": "MIT", "scores": {"mean_iou": 0.71}, "chips": list(range(40))},
     parameters=1_234_567,
     weights_bytes=4_938_268,
     weights_sha256="ab" * 32,
@@ -57,6 +57,8 @@ def test_the_list_as_json_is_machine_readable(capsys):
 def test_a_model_is_shown_with_its_legend_and_licence(capsys):
     assert run(["models", "show", "meadow-rgb"]) == 0
     shown = capsys.readouterr().out
+    assert "scores mean_iou  0.71\n" in shown
+    assert "0, 1, 2, 3, 4, 5, 6, 7, ... (40 in all)\n" in shown
     for text in ("unet with resnet18, 1,234,567 parameters", "red, green, blue", "MIT", "meadow", "#00ff00"):
         assert text in shown
 

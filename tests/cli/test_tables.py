@@ -28,3 +28,9 @@ def test_a_terminal_shows_every_cell(monkeypatch):
 def test_a_table_may_be_empty(capsys):
     show_table(HEADER, [])
     assert capsys.readouterr().out == "class  IoU\n"
+
+
+def test_columns_of_text_stand_flush_left(capsys):
+    show_table(("model", "GSD", "title"), [("a", "0.6 m", "Fields"), ("b", "10 m", "Towns and fields")])
+    lines = ["model    GSD  title", "a      0.6 m  Fields", "b       10 m  Towns and fields"]
+    assert capsys.readouterr().out.splitlines() == lines
