@@ -8,6 +8,7 @@ flight at a time, so memory does not follow the number of blocks.
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,18 +58,29 @@ def run_blocks(
 def _run_threads(
     compute: Callable[[Block], Result], consume: Callable[[Result], None], blocks: Sequence[Block]
 ) -> None:
-    """A chain of consumers beside the computations: Dask walks it in block order, a consumer or two behind."""
+    """A chain of consumers beside the computations; a block waits until all but a few before it are consumed."""
     from dask.base import compute as compute_graph  # noqa: PLC0415 - half a second that only running blocks needs
     from dask.delayed import delayed  # noqa: PLC0415 - as above
 
-    def consumed(result: Result, _previous: None) -> None:
-        consume(result)
+    turn, over = threading.Lock(), threading.Event()
 
-    previous: Any = None
+    def computed(block: Block, _earlier: None) -> Result:
+        return compute(block)
+
+    def consumed(result: Result, _previous: None) -> None:
+        with turn:
+            if not over.is_set():
+                consume(result)
+
+    links: list[Any] = [None] * (_THREADS + _AHEAD)
     for block in blocks:
-        result = delayed(compute, pure=False)(block)
-        previous = delayed(consumed, pure=False)(result, previous)
-    compute_graph(previous, scheduler="threads", num_workers=_THREADS, optimize_graph=False)
+        result = delayed(computed, pure=False)(block, links[-_THREADS - _AHEAD])
+        links.append(delayed(consumed, pure=False)(result, links[-1]))
+    try:
+        compute_graph(links[-1], scheduler="threads", num_workers=_THREADS, optimize_graph=False)
+    finally:
+        with turn:  # after an error or an interrupt a thread may still be at it
+            over.set()
 
 
 def _run_cluster(

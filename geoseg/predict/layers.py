@@ -16,6 +16,7 @@ from geoseg.raster.writer import class_raster_writer, confidence_writer, probabi
 from geoseg.window import Window
 
 _VALUES = 256
+_COUNTED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +92,17 @@ class Layers:
         )
 
     def _count(self, decision: Decision) -> None:
-        ids = decision.class_ids.ravel()
-        self._pixels += np.bincount(ids, minlength=_VALUES)
-        self._percent += np.bincount(ids, weights=decision.confidence.ravel(), minlength=_VALUES)
-        areas = self._georef.pixel_areas(decision.window)
-        if areas is not None:
-            self._area += np.bincount(ids, weights=areas.ravel(), minlength=_VALUES)
+        """Add up a block by a few rows at a time: counting takes 40 bytes a pixel."""
+        block = decision.window
+        for top in range(0, block.height, _COUNTED_ROWS):
+            rows = slice(top, top + _COUNTED_ROWS)
+            ids = decision.class_ids[rows].ravel()
+            self._pixels += np.bincount(ids, minlength=_VALUES)
+            self._percent += np.bincount(ids, weights=decision.confidence[rows].ravel(), minlength=_VALUES)
+            bottom = min(block.row + top + _COUNTED_ROWS, block.bottom)
+            areas = self._georef.pixel_areas(Window.between(block.row + top, bottom, block.col, block.right))
+            if areas is not None:
+                self._area += np.bincount(ids, weights=areas.ravel(), minlength=_VALUES)
 
 
 def _across(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

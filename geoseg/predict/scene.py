@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import re
 import threading
@@ -18,6 +19,7 @@ from geoseg.config.settings import settings_from
 from geoseg.errors import GeosegError
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
+from geoseg.models.card import card_to_json
 from geoseg.predict.layers import ClassTotal, Layers
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.task import BlockTask, EngineChoice
@@ -183,6 +185,7 @@ def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int],
             device=settings.device,
             precision=settings.precision,
             threads=max(1, cores // settings.workers),
+            version=hashlib.sha256(card_to_json(plan.card).encode()).hexdigest(),
         ),
         classes=plan.card.classes,
         grid=plan.grid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from geoseg.raster.scene import Scene, SceneSource
 from geoseg.tiling.blend import Strip
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
+
+_BUILDING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,9 @@ class EngineChoice:
 
     threads: int
     """Cores to use on a CPU; 0 takes all."""
+
+    version: str = ""
+    """Digest of the package's card, so that a package that was replaced is loaded anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +122,14 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@functools.lru_cache(maxsize=2)
 def engine_for(choice: EngineChoice) -> TorchEngine:
     """The engine of a choice, built once in a process."""
+    with _BUILDING:
+        return _built(choice)
+
+
+@functools.lru_cache(maxsize=2)
+def _built(choice: EngineChoice) -> TorchEngine:
     package = load_model(choice.model)
     return TorchEngine(
         package, dtype=choice.dtype, device=choice.device, precision=choice.precision, threads=choice.threads
