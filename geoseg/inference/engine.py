@@ -38,7 +38,8 @@ class Engine(Protocol):
             usable: (n, tile, tile), False where the image holds nothing.
 
         Returns:
-            (n, classes, tile, tile) float32 on the engine's device, summing to 1 over the classes.
+            (n, classes, tile, tile) float32 on the engine's device, summing to 1 over the classes; of no meaning in
+            a tile without any usable pixel.
         """
 
 
@@ -113,8 +114,12 @@ class TorchEngine:
         with self._one_at_a_time:
             if self._pool is None:
                 return self._forward(images, usable)
-            single = [slice(place, place + 1) for place in range(len(images))]
-            return torch.cat(list(self._pool.map(lambda one: self._forward(images[one], usable[one]), single)))
+            places = np.flatnonzero(usable.any(axis=(1, 2)))  # a padded batch costs no more than its tiles
+            computed = self._pool.map(lambda one: self._forward(images[one : one + 1], usable[one : one + 1]), places)
+            every = torch.full((len(images), self._classes, *images.shape[2:]), 1 / self._classes)
+            for place, tile in zip(places, computed, strict=True):
+                every[place] = tile[0]
+            return every
 
     @torch.inference_mode()
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:

@@ -23,6 +23,7 @@ GSD_TOLERANCE = 1.25
 _DEMO = "demo-"  # packages of this name are for made-up scenes
 _ROUNDING = 0.01
 _COARSEST = 4.0
+_COARSEST_CHOSEN = 16.0  # beyond, a map would hold hundreds of pixels for each of the scene
 _FINEST = 32.0
 
 
@@ -100,6 +101,11 @@ def _factor(source: SceneSource, card: ModelCard) -> float:
     factor = card.gsd / gsd
     if 1 / GSD_TOLERANCE <= factor <= GSD_TOLERANCE:
         return 1.0
+    if factor < 1 / _COARSEST_CHOSEN:
+        raise ModelError(
+            f"{source.path}: its pixels are {gsd:.3g} m, model {card.name} was trained at {card.gsd:g} m: what it "
+            f"looks for cannot be seen in pixels over {_COARSEST_CHOSEN:g} times as large; choose another model"
+        )
     if factor < 1 / 2:
         log.warning(
             "%s: its pixels are %.3g m, model %s was trained at %g m: what it looks for may not be visible",

@@ -1,0 +1,99 @@
+"""The same tile gives the same bits wherever it stands, and only measurements reach the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.errors import ConfigError, ModelError
+from geoseg.inference.engine import TorchEngine, choose_device, choose_precision, default_batch_size
+from geoseg.models.package import load_package
+
+IMAGES = np.random.default_rng(14).integers(0, 256, (5, 3, 64, 64), dtype=np.uint8)
+USABLE = np.ones((5, 64, 64), dtype=bool)
+
+
+@pytest.fixture(scope="module")
+def package(tiny_model):
+    return load_package(tiny_model)
+
+
+def an_engine(package, **options):
+    return TorchEngine(package, **({"dtype": "uint8", "device": "cpu"} | options))
+
+
+def test_probabilities_sum_to_one(package):
+    probabilities = an_engine(package).probabilities(IMAGES, USABLE)
+    assert probabilities.shape == (5, 3, 64, 64)
+    assert probabilities.dtype == torch.float32
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(5, 64, 64))
+
+
+def test_they_are_those_of_the_network_on_normalised_numbers(package):
+    inputs = torch.from_numpy((IMAGES / 255 - 0.4) / 0.2).float()
+    with torch.inference_mode():
+        expected = torch.softmax(package.network(inputs), dim=1)
+    found = an_engine(package, precision="fp32").probabilities(IMAGES, USABLE)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_bits_depend_neither_on_the_batch_nor_on_the_cores(package, threads):
+    whole = an_engine(package, threads=2).probabilities(IMAGES, USABLE)
+    engine = an_engine(package, threads=threads)
+    order = [3, 0, 4]
+    assert torch.equal(engine.probabilities(IMAGES[order], USABLE[order]), whole[order])
+
+
+def test_what_stands_in_unusable_pixels_does_not_matter(package):
+    usable = USABLE.copy()
+    usable[:, 20:40, :30] = False
+    other = np.where(usable[:, None], IMAGES, 255).astype(np.uint8)
+    engine = an_engine(package)
+    assert torch.equal(engine.probabilities(other, usable), engine.probabilities(IMAGES, usable))
+
+
+def test_nodata_looks_like_the_mean_of_the_training_imagery(package):
+    image = np.full((1, 3, 64, 64), 0.4, dtype=np.float32)
+    usable = np.ones((1, 64, 64), dtype=bool)
+    holed = usable.copy()
+    holed[:, 10:30] = False
+    engine = an_engine(package, dtype="float32", precision="fp32")
+    torch.testing.assert_close(
+        engine.probabilities(image, holed), engine.probabilities(image, usable), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_the_rest_of_a_padded_batch_is_not_computed_on_a_cpu(package, monkeypatch):
+    engine, forwarded = an_engine(package), []
+    monkeypatch.setattr(engine, "_forward", lambda images, _: forwarded.append(len(images)) or torch.ones(1, 3, 64, 64))
+    usable = USABLE.copy()
+    usable[2:] = False
+    engine.probabilities(IMAGES, usable)
+    assert forwarded == [1, 1]
+
+
+def test_a_dtype_without_a_scale_is_refused(package):
+    with pytest.raises(ModelError, match="the scene has uint32"):
+        an_engine(package, dtype="uint32")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without CUDA")
+def test_a_device_that_is_not_there_is_refused():
+    assert choose_device("auto").type in {"cpu", "mps"}
+    with pytest.raises(ConfigError, match="torch sees no CUDA device"):
+        choose_device("cuda:0")
+
+
+def test_half_floats_are_refused_on_a_cpu():
+    with pytest.raises(ConfigError, match="fp16"):
+        choose_precision("fp16", torch.device("cpu"))
+    assert choose_precision("bf16", torch.device("cpu")) == "bf16"
+    assert choose_precision("auto", torch.device("cpu")) in {"fp32", "bf16"}
+
+
+def test_a_batch_always_holds_a_tile():
+    assert default_batch_size(torch.device("cpu"), 4096) == 1
+    assert default_batch_size(torch.device("cpu"), 512) == 4
+    assert default_batch_size(torch.device("cuda"), 512) == 32
