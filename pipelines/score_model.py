@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ import numpy as np
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.errors import GeosegError, LabelError
 from geoseg.evaluation.compare import evaluate
+from geoseg.models.package import save_package
 from geoseg.models.zoo import find_model, load_model
 from geoseg.predict import predict_scene
 from geoseg.training.train import summarize
@@ -62,16 +64,33 @@ def score_model(model: str, pairs: Sequence[tuple[Path, Path]], bands: str | Non
     return ConfusionMatrix(counts)
 
 
+def record_scores(path: Path, scores: Mapping[str, object]) -> None:
+    """Replace the held-out scores in a package; those on validation ground stay.
+
+    Raises:
+        ModelError: if there is no package.
+    """
+    package = load_model(path)
+    old = package.provenance.get("scores")
+    validation = old.get("validation", {}) if isinstance(old, Mapping) else {}
+    stated = {**package.provenance, "scores": {"validation": validation, **scores}}
+    save_package(replace(package, provenance=stated), path, overwrite=True)
+
+
 @click.command(help="Score a model package (name, folder or zip) on held-out scenes, pooled over all pixels.")
 @click.argument("model")
 @click.option("--scene", required=True, help="Path of a scene, or a pattern with one * in the file name.")
 @click.option("--labels", required=True, help="Path of its labels; a * stands for what the one in --scene stands for.")
 @click.option("--bands", default=None, help="The scenes' bands in the model's order, by name or number.")
-def main(model: str, scene: str, labels: str, bands: str | None) -> None:
+@click.option("--record", is_flag=True, help="Write the scores into the package, as those on held-out ground.")
+def main(model: str, scene: str, labels: str, bands: str | None, *, record: bool) -> None:
     """Print the scores as JSON."""
     try:
         matrix = score_model(model, pairs_of(scene, labels), bands)
-        click.echo(json.dumps(summarize(matrix, load_model(model).classes), indent=1))
+        scores = summarize(matrix, load_model(model).classes)
+        click.echo(json.dumps(scores, indent=1))
+        if record:
+            record_scores(find_model(model), scores)
     except GeosegError as error:
         raise click.ClickException(str(error)) from error
 

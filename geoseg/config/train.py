@@ -109,6 +109,8 @@ class TrainSettings(Settings):
     title: str = Field(default="", description="One line for people.")
     licence: str = Field(default="", description="Under which the weights may be used.")
     data: str = Field(default="", description="Where imagery and labels come from, with their licences.")
+    split: str = Field(default="", description="Which ground is held out, for the model card.")
+    limits: str = Field(default="", description="Where the model fails, for the model card.")
     provenance_files: tuple[str, ...] = Field(
         default=(), description="JSON files whose keys join the model's provenance, such as a list of held-out chips."
     )

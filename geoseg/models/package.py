@@ -1,6 +1,7 @@
 """Model packages on disk: a network with everything that prediction needs. Never a pickle.
 
-A package is a folder, or one zip, with model.json (see `geoseg.models.card`) and weights.safetensors.
+A package is a folder, or one zip, with model.json (see `geoseg.models.card`), weights.safetensors, and the same
+facts for people in MODEL_CARD.md, which is not read again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from geoseg.models.card import (
     card_to_json,
     check_prediction_sizes,
 )
+from geoseg.models.card_text import TEXT_FILE, model_card_text
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
@@ -100,7 +102,11 @@ def save_package(package: ModelPackage, path: Path, *, overwrite: bool = False) 
         raise OutputError(f"{path}: exists already: choose another path or allow it to be replaced")
     weights = serialize_weights(_stored_weights(package.network))
     card = _card_of(package, weights)
-    files = {CARD_FILE: card_to_json(card).encode(), WEIGHTS_FILE: weights}
+    files = {
+        CARD_FILE: card_to_json(card).encode(),
+        WEIGHTS_FILE: weights,
+        TEXT_FILE: model_card_text(card).encode(),
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".geoseg-", dir=path.parent) as hidden:

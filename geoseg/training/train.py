@@ -204,6 +204,8 @@ class _Session:
             "title": settings.title or settings.name,
             "licence": settings.licence,
             "data": settings.data,
+            "split": settings.split,
+            "limits": settings.limits,
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "scores": dict(scores),
             "training": {
@@ -213,6 +215,7 @@ class _Session:
                 "chip": settings.chip,
                 "gsd_jitter": list(settings.augment.gsd_jitter),
                 "seed": settings.seed,
+                "start": settings.network.encoder_weights or "random weights",
                 "class_shares": dict(zip(self._classes.names, shares, strict=True)),
             },
         }

@@ -1,12 +1,16 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from geoseg.errors import LabelError
+from geoseg.models.package import save_package
+from geoseg.models.zoo import load_model
 from geoseg.predict import predict_scene
-from pipelines.score_model import main, pairs_of, score_model
+from pipelines.score_model import main, pairs_of, record_scores, score_model
 
 
 @pytest.fixture
@@ -35,6 +39,18 @@ def test_the_job_prints_scores_by_class(pair, tiny_model):
     assert set(json.loads(done.output)["iou"]) <= {"water", "forest", "crop"}
     refused = CliRunner().invoke(main, ["absent", *arguments[1:]])
     assert refused.exit_code == 1
+
+
+def test_recorded_scores_replace_those_on_held_out_ground_alone(tiny_model, tmp_path):
+    path = tmp_path / "copy.zip"
+    package = load_model(tiny_model)
+    old = {"mean_iou": 0.1, "validation": {"mean_iou": 0.2}}
+    save_package(replace(package, provenance={"title": "kept", "scores": old}), path)
+    record_scores(path, {"mean_iou": 0.5})
+    assert load_model(path).provenance["title"] == "kept"
+    assert load_model(path).provenance["scores"] == {"validation": {"mean_iou": 0.2}, "mean_iou": 0.5}
+    for name, tensor in package.network.state_dict().items():
+        assert torch.equal(tensor, load_model(path).network.state_dict()[name])
 
 
 def test_no_scene_is_refused(tmp_path):

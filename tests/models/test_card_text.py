@@ -1,0 +1,40 @@
+from geoseg.classes import ClassMap
+from geoseg.models.card import ModelCard
+from geoseg.models.card_text import model_card_text
+from geoseg.models.spec import NetworkSpec
+from geoseg.raster.normalize import Normalizer
+
+
+def card_of(**provenance):
+    return ModelCard(
+        name="example",
+        spec=NetworkSpec(architecture="unet", encoder="resnet18", bands=1, classes=2),
+        classes=ClassMap.of([(0, "water", "#0000ff"), (3, "forest", "#008000")]),
+        bands=("nir",),
+        gsd=0.6,
+        normalizer=Normalizer(scales={"uint8": 1.0}, mean=(0.0,), std=(1.0,)),
+        tile=64,
+        overlap=32,
+        temperature=1.0,
+        provenance=provenance,
+        parameters=1234,
+        weights_bytes=5_000_000,
+        weights_sha256="00",
+    )
+
+
+def test_scores_stand_in_the_row_of_their_class():
+    scores = {"mean_iou": 0.7, "iou": {"forest": 0.61}, "pixels": 2_000_000, "validation": {"iou": {"water": 0.9}}}
+    text = model_card_text(card_of(title="An example", scores=scores))
+    assert "| 0 | water | - | 0.900 |" in text
+    assert "| 3 | forest | 0.610 | - |" in text
+    assert "| | **mean IoU** | 0.700 | - |" in text
+    assert "Held out: 2.00 million pixels" in text
+    assert text.startswith("# example\n\nAn example\n")
+
+
+def test_only_what_is_known_is_told():
+    assert "## Data\n\nFrom here." in model_card_text(card_of(data="From here."))
+    plain = model_card_text(card_of())
+    assert "##" not in plain
+    assert "Held out: nothing." in plain
