@@ -14,7 +14,7 @@ import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj._crs import Ellipsoid
-from pyproj.exceptions import CRSError, ProjError
+from pyproj.exceptions import CRSError
 
 from geoseg.errors import GeorefError
 from geoseg.window import Window
@@ -81,13 +81,18 @@ class GeoRef:
         projection (in EPSG:3857 a pixel covers less ground than its size says) and for degrees.
         """
         area = self._ground_area(np.array([self.height / 2]), np.array([self.width / 2]))
-        return None if area is None else math.sqrt(area.item())
+        if area is None:
+            return None
+        if not math.isfinite(area.item()):
+            raise GeorefError("the centre of the scene lies where its CRS is not defined: assign the right one")
+        return math.sqrt(area.item())
 
     def pixel_areas(self, window: Window) -> _Floats | None:
         """True area on the ground of each pixel of a window, m², shape (height, width); None without a CRS.
 
-        Areas are those on the ellipsoid: exact at 33 x 33 knots over the scene, bilinear between them. The
-        value of a pixel does not depend on the window it is asked in.
+        Areas are those on the ellipsoid: exact at 33 x 33 knots over the scene, bilinear between them; where the
+        scene leaves the earth (a disk seen from space) exact at every pixel and 0 beyond. The value of a pixel does
+        not depend on the window it is asked in.
         """
         knots = _area_knots(self)
         if knots is None:
@@ -95,10 +100,16 @@ class GeoRef:
         rows, cols, areas = knots
         at_rows = np.arange(window.row, window.bottom, dtype=np.float64) + 0.5
         at_cols = np.arange(window.col, window.right, dtype=np.float64) + 0.5
+        if not np.isfinite(areas).all():
+            exact = self._ground_area(at_rows, at_cols)
+            return None if exact is None else np.nan_to_num(exact, nan=0.0, posinf=0.0)
         return _along(_along(areas, rows, at_rows).T, cols, at_cols).T
 
     def _ground_area(self, rows: _Floats, cols: _Floats) -> _Floats | None:
-        """Area, m², of a pixel centred at each (row, column), shape (rows, columns); None without a CRS."""
+        """Area, m², of a pixel centred at each (row, column), shape (rows, columns); None without a CRS.
+
+        NaN or infinite where the CRS is not defined.
+        """
         crs = _crs(self.crs)
         if crs is None:
             return None
@@ -134,18 +145,16 @@ def _area_scale(crs: pyproj.CRS, x: _Floats, y: _Floats) -> _Floats:
     step = _STEP_METRES / crs.axis_info[0].unit_conversion_factor
 
     def difference(dx: float, dy: float) -> tuple[_Floats, _Floats]:
-        lon_after, lat_after = to_degrees.transform(x + dx, y + dy, errcheck=True)
-        lon_before, lat_before = to_degrees.transform(x - dx, y - dy, errcheck=True)
+        lon_after, lat_after = to_degrees.transform(x + dx, y + dy)
+        lon_before, lat_before = to_degrees.transform(x - dx, y - dy)
         return (lon_after - lon_before + 180) % 360 - 180, lat_after - lat_before
 
-    try:
-        _, latitude = to_degrees.transform(x, y, errcheck=True)
+    with np.errstate(invalid="ignore"):  # infinite where the map leaves the earth
+        _, latitude = to_degrees.transform(x, y)
         dlon_dx, dlat_dx = difference(step, 0.0)
         dlon_dy, dlat_dy = difference(0.0, step)
-    except ProjError as error:
-        raise GeorefError(f"the scene lies where its CRS {crs.name!r} is not defined: {error}") from error
-    jacobian = np.abs(dlon_dx * dlat_dy - dlon_dy * dlat_dx) * (radians / (2 * step)) ** 2
-    return np.asarray(jacobian * _ellipsoid_area(ellipsoid, latitude * radians))
+        jacobian = np.abs(dlon_dx * dlat_dy - dlon_dy * dlat_dx) * (radians / (2 * step)) ** 2
+        return np.asarray(jacobian * _ellipsoid_area(ellipsoid, latitude * radians))
 
 
 def _radians_per_unit(crs: pyproj.CRS) -> float:

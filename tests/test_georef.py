@@ -112,9 +112,19 @@ def test_a_raster_without_pixels_cannot_be():
         a_georef(UTM33, Affine(1, 0, 0, 0, -1, 0), height=0)
 
 
-def test_a_scene_where_its_crs_is_not_defined_is_refused_in_one_line():
-    with pytest.raises(GeorefError, match=r"^the scene lies where its CRS .* is not defined"):
+def test_a_scene_off_the_earth_is_refused_in_one_line():
+    with pytest.raises(GeorefError, match=r"^the centre of the scene lies where its CRS is not defined"):
         _ = a_georef("+proj=ortho +lat_0=50 +type=crs", Affine(1, 0, 1e7, 0, -1, 1e7)).gsd
+
+
+def test_a_disk_seen_from_space_has_exact_areas_on_it_and_none_beyond():
+    georef = a_georef("+proj=ortho +lat_0=50 +lon_0=10 +type=crs", Affine(3e5, 0, -6.6e6, 0, -3e5, 6.6e6), 44, 44)
+    areas = georef.pixel_areas(georef.window)
+    assert areas[0, 0] == 0
+    assert areas[22, 22] == pytest.approx(geodesic_area(georef, 22, 22), rel=1e-2)
+    assert np.isfinite(areas).all()
+    part = Window(row=3, col=20, height=9, width=5)
+    assert np.array_equal(georef.pixel_areas(part), areas[part.slices_in(georef.window)])
 
 
 def test_a_crs_that_nobody_can_parse_is_refused():
