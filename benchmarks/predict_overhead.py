@@ -71,7 +71,7 @@ def monai(scene: Path, model: str, folder: Path) -> None:
     import torch
     from monai.inferers import sliding_window_inference
 
-    from geoseg.inference.engine import cpu_has_bf16
+    from geoseg.models.device import cpu_has_bf16
     from geoseg.models.zoo import load_model
 
     package = load_model(model)

@@ -68,7 +68,7 @@ def _looked(name: str, look: Callable[[], str]) -> Check:
 def _devices() -> str:
     import torch  # noqa: PLC0415 - a broken torch is a finding, not a crash
 
-    from geoseg.inference.engine import cpu_has_bf16  # noqa: PLC0415 - as above
+    from geoseg.models.device import cpu_has_bf16  # noqa: PLC0415 - as above
 
     found = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
     found += ["mps"] if torch.backends.mps.is_available() else []

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError
+from geoseg.models.device import Precision, choose_device, choose_precision
 from geoseg.models.package import ModelPackage
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -70,7 +67,7 @@ class TorchEngine:
             dtype: of the scenes' pixels.
             device: a torch device, or auto.
             precision: of the convolutions, or auto.
-            threads: cores to use on a CPU; 0 takes all there are.
+            threads: cores to use on a CPU; 0 takes as many as torch would.
 
         Raises:
             ModelError: if the model was not trained on pixels of that dtype.
@@ -89,10 +86,11 @@ class TorchEngine:
         self._factor = (scale / std).to(torch.float32).view(shape).to(self._device)
         self._offset = (mean / std).to(torch.float32).view(shape).to(self._device)
         self._one_at_a_time = threading.Lock()
+        self._threads = 1
         self._pool: ThreadPoolExecutor | None = None
         if self._device.type == "cpu":
-            cores = threads or os.cpu_count() or 1
-            self._pool = ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,))
+            self._threads = threads or torch.get_num_threads()
+            self._pool = ThreadPoolExecutor(self._threads, initializer=torch.set_num_threads, initargs=(1,))
 
     @property
     def classes(self) -> int:
@@ -103,6 +101,11 @@ class TorchEngine:
     def device(self) -> torch.device:
         """Where the network runs."""
         return self._device
+
+    @property
+    def threads(self) -> int:
+        """Tiles computed at a time on a CPU."""
+        return self._threads
 
     @property
     def precision(self) -> str:
@@ -132,44 +135,8 @@ class TorchEngine:
         return torch.softmax(logits.to(torch.float32) / self._temperature, dim=1)
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device of a name; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        ConfigError: if the device is not there.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r}: torch sees no CUDA device here; use --device cpu or auto")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps': torch sees no Apple GPU here; use --device cpu or auto")
-    return torch.device(name)
-
-
-def choose_precision(name: Precision, device: torch.device) -> str:
-    """The arithmetic to use; `auto` takes bf16 where the device has units for it, else fp16 on a GPU, else fp32."""
-    if name != "auto":
-        if name == "fp16" and device.type == "cpu":
-            raise ConfigError("precision 'fp16' gains nothing on a CPU: use bf16, fp32 or auto")
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+def default_batch_size(device: torch.device, tile: int, *, threads: int = 1) -> int:
+    """Tiles a call when nobody asks: on a CPU about 1 Mpx and two for each thread, on a GPU about 8 Mpx."""
     if device.type == "cpu":
-        return "bf16" if cpu_has_bf16() else "fp32"
-    return "fp32"
-
-
-def cpu_has_bf16() -> bool:
-    """True where this CPU has instructions for bf16 products (AMX or AVX-512 BF16)."""
-    if torch.cpu._is_amx_tile_supported():  # noqa: SLF001 - torch has no public name for it
-        return True
-    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - nor for this
-
-
-def default_batch_size(device: torch.device, tile: int) -> int:
-    """Tiles a call when nobody asks: about 1 Mpx on a CPU, 8 Mpx on a GPU."""
-    pixels = 2**20 if device.type == "cpu" else 8 * 2**20
-    return max(1, pixels // tile**2)
+        return max(1, 2**20 // tile**2, 2 * threads)
+    return max(1, 2**23 // tile**2)

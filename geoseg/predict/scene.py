@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
 import threading
 import time
@@ -13,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
+
+import torch
 
 from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
@@ -176,7 +177,6 @@ def _write_rasters(
 
 
 def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int], None] | None) -> BlockTask:
-    cores = os.cpu_count() or 1
     return BlockTask(
         source=plan.source,
         engine=EngineChoice(
@@ -184,7 +184,7 @@ def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int],
             dtype=plan.source.dtype,
             device=settings.device,
             precision=settings.precision,
-            threads=max(1, cores // settings.workers),
+            threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
             version=hashlib.sha256(card_to_json(plan.card).encode()).hexdigest(),
         ),
         classes=plan.card.classes,

@@ -13,9 +13,10 @@ import torch
 
 from geoseg.classes import ClassMap
 from geoseg.inference.decide import Decision, decide, joined
-from geoseg.inference.engine import Precision, TorchEngine, default_batch_size
+from geoseg.inference.engine import TorchEngine, default_batch_size
 from geoseg.inference.regrid import regrid, window_on_model_grid
 from geoseg.inference.segment import segment
+from geoseg.models.device import Precision
 from geoseg.models.zoo import load_model
 from geoseg.raster.resample import ResampledScene
 from geoseg.raster.scene import Scene, SceneSource
@@ -43,7 +44,7 @@ class EngineChoice:
     """Of the convolutions, or auto."""
 
     threads: int
-    """Cores to use on a CPU; 0 takes all."""
+    """Cores to use on a CPU; 0 takes as many as torch would where it runs."""
 
     version: str = ""
     """Digest of the package's card, so that a package that was replaced is loaded anew."""
@@ -82,17 +83,17 @@ class BlockTask:
 
     def __call__(self, block: Window) -> Decision:
         """Decide the pixels of a block."""
+        engine = engine_for(self.engine)
         decisions = []
         with _one_thread():
-            for strip in self._strips(block):
+            for strip in self._strips(block, engine):
                 decisions.append(decide(strip, self.classes, with_probabilities=self.with_probabilities))
                 if self.advance is not None:
                     self.advance(strip.window.height)
         return joined(decisions)
 
-    def _strips(self, block: Window) -> Iterator[Strip]:
-        engine = engine_for(self.engine)
-        size = self.batch_size or default_batch_size(engine.device, self.grid.tile)
+    def _strips(self, block: Window, engine: TorchEngine) -> Iterator[Strip]:
+        size = self.batch_size or default_batch_size(engine.device, self.grid.tile, threads=engine.threads)
         with Scene(self.source) as scene:
             if self.factor == 1:
                 yield from segment(scene, self.grid, engine, block=block, batch_size=size)

@@ -161,22 +161,3 @@ def score(pairs: Iterable[LogitsWithLabels], *, classes: int) -> ConfusionMatrix
 def autocast(device: torch.device, *, bf16: bool) -> torch.autocast:
     """The context of a forward pass."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; auto takes an accelerator where there is one."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def gains_from_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type != "cpu":
-        return False
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -20,8 +20,9 @@ from geoseg.data.augment import AugmentPlan
 from geoseg.data.chips import IGNORED
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, ModelError
 from geoseg.models.build import build_network
+from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.spec import NetworkSpec
 from geoseg.models.zoo import load_model
@@ -31,9 +32,7 @@ from geoseg.training.loop import (
     FitPlan,
     LogitsWithLabels,
     Trainer,
-    choose_device,
     fit,
-    gains_from_bf16,
     predict_logits,
     score,
 )
@@ -96,12 +95,14 @@ class _Session:
         self._learnt = open_regions(settings, cache_mb=settings.cache_mb)
         self._scored = open_regions(settings, cache_mb=max(1, settings.cache_mb // 4))
         device = choose_device(settings.device)
-        self._bf16 = settings.precision == "bf16" or (settings.precision == "auto" and gains_from_bf16(device))
+        self._bf16 = choose_precision(settings.precision, device) == "bf16"
         self._sampler = ChipSampler(self._learnt["train"], _sampling_plan(settings), classes=len(self._classes))
         self._normalizer = fit_normalizer(self._sampler, settings.scales)
         torch.manual_seed(settings.seed)
         self._spec = _network_spec(settings)
         network = build_network(self._spec, encoder_weights=settings.network.encoder_weights)
+        if settings.start is not None:
+            start_from(network, load_model(settings.start))
         self._trainer = Trainer(network, _fit_plan(settings, bf16=self._bf16), device)
         self._best = (0, -1.0)
 
@@ -215,7 +216,7 @@ class _Session:
                 "chip": settings.chip,
                 "gsd_jitter": list(settings.augment.gsd_jitter),
                 "seed": settings.seed,
-                "start": settings.network.encoder_weights or "random weights",
+                "start": settings.network.start or settings.network.encoder_weights or "random weights",
                 "class_shares": dict(zip(self._classes.names, shares, strict=True)),
             },
         }
@@ -237,6 +238,22 @@ def summarize(matrix: ConfusionMatrix, classes: ClassMap) -> dict[str, object]:
         "iou": iou,
         "pixels": matrix.pixels,
     }
+
+
+def start_from(network: nn.Module, package: ModelPackage) -> None:
+    """Copy the weights of a package into a network, but for tensors of another shape, such as other classes have.
+
+    Raises:
+        ModelError: if less than half of the tensors fit, for that is another network.
+    """
+    wanted, given = network.state_dict(), package.network.state_dict()
+    fitting = {name: tensor for name, tensor in given.items() if name in wanted and wanted[name].shape == tensor.shape}
+    if 2 * len(fitting) < len(wanted):
+        raise ModelError(
+            f"network: only {len(fitting)} of {len(wanted)} tensors fit those of {package.name}: "
+            f"take its architecture, {package.spec.architecture} with {package.spec.encoder}, and its options"
+        )
+    network.load_state_dict(wanted | fitting)
 
 
 def _sampling_plan(settings: TrainSettings) -> SamplingPlan:

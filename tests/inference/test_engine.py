@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from geoseg.errors import ConfigError, ModelError
-from geoseg.inference.engine import TorchEngine, choose_device, choose_precision, default_batch_size
+from geoseg.inference.engine import TorchEngine, default_batch_size
+from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import load_package
 
 IMAGES = np.random.default_rng(14).integers(0, 256, (5, 3, 64, 64), dtype=np.uint8)
