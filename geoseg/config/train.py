@@ -55,6 +55,9 @@ class NetworkSettings(Settings):
     architecture: str = Field(default="unet", description="As segmentation-models-pytorch calls it.")
     encoder: str = Field(default="resnet18", description="As smp calls it, or tu- and a timm model.")
     encoder_weights: str | None = Field(default=None, description="Pretrained weights that smp may download.")
+    start: str | None = Field(
+        default=None, description="Model package whose weights to start from: a packaged name, a folder or a zip."
+    )
     options: dict[str, bool | int | float | str | tuple[int, ...] | None] = Field(
         default_factory=dict, description="Further keywords of the architecture."
     )
@@ -169,6 +172,15 @@ class TrainSettings(Settings):
             ConfigError: if a variable has no value.
         """
         return self.root / _VARIABLE.sub(lambda match: self._value_of(match[1]), path)
+
+    @property
+    def start(self) -> str | Path | None:
+        """The package to start from: a name, or a path from the root if there is such a file."""
+        name = self.network.start
+        if name is None:
+            return None
+        path = self.expand(name)
+        return path if path.exists() else name
 
     def files_of(self, source: SourceSettings) -> tuple[tuple[Path, Path], ...]:
         """Scenes of a source with their labels, sorted.

@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,9 @@ from geoseg.config.settings import settings_from
 from geoseg.config.train import TrainSettings
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
+from geoseg.models.build import build_network
 from geoseg.models.package import load_package
-from geoseg.training.train import summarize, train_model
+from geoseg.training.train import start_from, summarize, train_model
 
 ITERATIONS = 6
 
@@ -175,6 +176,26 @@ def test_what_does_not_fit_is_refused_in_one_line(project, tmp_path, changes, er
     with pytest.raises(error, match=message) as refused:
         train_model(project.settings(**({"iterations": 1} | changes)), tmp_path / "run")
     assert "\n" not in str(refused.value)
+
+
+def test_training_goes_on_from_a_package(project, tmp_path):
+    first = train_model(project.settings(iterations=30, validate_every=30), tmp_path / "first")
+    network = {"encoder": "tu-test_resnet", "options": {"decoder_channels": [8, 8, 8, 8, 8]}, "start": "first/best"}
+    slow = {"learning_rate": 1e-9}
+    again = train_model(project.settings(network=network, optimiser=slow, iterations=1), tmp_path / "again")
+    assert again.validation.pixel_accuracy == pytest.approx(first.validation.pixel_accuracy, abs=0.02)
+    assert load_package(again.package).provenance["training"]["start"] == "first/best"
+
+
+def test_only_weights_of_the_same_network_are_a_start(project, tiny_model, tmp_path):
+    package = load_package(tiny_model)
+    other_classes = build_network(replace(package.spec, classes=7))
+    start_from(other_classes, package)
+    encoder = {name: tensor for name, tensor in other_classes.state_dict().items() if name.startswith("encoder")}
+    assert_same(encoder, {name: package.network.state_dict()[name] for name in encoder})
+    settings = project.settings(network={"encoder": "resnet18", "start": str(tiny_model)})
+    with pytest.raises(ModelError, match="tensors fit those of tiny: take its architecture, unet with tu-test_resnet"):
+        train_model(settings, tmp_path / "run")
 
 
 def test_provenance_files_join_the_package(project, tmp_path):
