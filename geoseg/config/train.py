@@ -211,15 +211,30 @@ class TrainSettings(Settings):
 def load_train_settings(path: Path, changes: Mapping[str, object] | None = None) -> TrainSettings:
     """Settings from a YAML file; its relative paths start from its own folder.
 
+    A file with a key `base` takes what it does not say itself from the file of that name beside it, within the
+    sections `network`, `augment`, `optimiser` and `blocks` key by key.
+
     Args:
         path: the file.
         changes: values that replace those at the top of the file.
 
     Raises:
-        ConfigError: if the file cannot be read or a key or value is wrong.
+        ConfigError: if a file cannot be read or a key or value is wrong.
     """
-    values = {"root": path.parent, **load_yaml(path), **(changes or {})}
+    values = {"root": path.parent, **_with_base(path), **(changes or {})}
     return settings_from(TrainSettings, values, origin=str(path))
+
+
+def _with_base(path: Path) -> dict[str, object]:
+    values = load_yaml(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    merged = load_yaml(path.parent / str(base))
+    for key, value in values.items():
+        below = merged.get(key)
+        merged[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _existing(scene: Path, labels: Path) -> tuple[Path, Path]:

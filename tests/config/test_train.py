@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from geoseg.config.settings import settings_from
 from geoseg.config.train import TrainSettings, load_train_settings
@@ -113,3 +114,14 @@ def test_a_setting_that_cannot_be_is_named(changes, message):
     with pytest.raises(ConfigError, match=message) as refused:
         settings_of(**changes)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_says_only_what_differs_from_its_base(files):
+    (files / "base.yaml").write_text(yaml.safe_dump(VALUES | {"optimiser": {"learning_rate": 0.1, "warmup": 0.2}}))
+    (files / "more.yaml").write_text("{base: base.yaml, iterations: 5, optimiser: {learning_rate: 0.3}}")
+    settings = load_train_settings(files / "more.yaml")
+    assert (settings.name, settings.iterations) == ("tiny", 5)
+    assert (settings.optimiser.learning_rate, settings.optimiser.warmup) == (0.3, 0.2)
+    (files / "lost.yaml").write_text("{base: absent.yaml}")
+    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
+        load_train_settings(files / "lost.yaml")
