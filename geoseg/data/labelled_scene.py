@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ import numpy as np
 from geoseg.classes import ClassMap
 from geoseg.data.chips import IGNORED, Chip
 from geoseg.data.labels import LabelRaster
-from geoseg.errors import LabelError
+from geoseg.errors import GeosegError, LabelError
 from geoseg.georef import GeoRef
 from geoseg.raster.patch import SceneReader
 from geoseg.raster.scene import open_scene
@@ -150,15 +151,25 @@ def open_labelled_scenes(
         SceneError: if a file cannot be opened or lacks a band.
         LabelError: if labels do not fit their scene or the legend.
     """
-    cache = BlockCache(cache_bytes)
-    opened: list[LabelledScene] = []
-    for number, pair in enumerate(pairs):
-        scene = open_scene(pair.scene, bands=pair.bands)
-        labels = LabelRaster(pair.labels, scene=scene.georef, classes=classes, label_map=pair.label_map)
-        opened.append(LabelledScene(scene, labels, cache=cache, number=number))
-    if not opened:
+    if not pairs:
         raise LabelError("no labelled scene to learn from: give at least one")
+    cache = BlockCache(cache_bytes)
+    with ExitStack() as opened_so_far:
+        opened = [
+            opened_so_far.enter_context(_open_pair(pair, classes, cache, number)) for number, pair in enumerate(pairs)
+        ]
+        opened_so_far.pop_all()
     return tuple(opened)
+
+
+def _open_pair(pair: ScenePair, classes: ClassMap, cache: BlockCache, number: int) -> LabelledScene:
+    scene = open_scene(pair.scene, bands=pair.bands)
+    try:
+        labels = LabelRaster(pair.labels, scene=scene.georef, classes=classes, label_map=pair.label_map)
+    except GeosegError:
+        scene.close()
+        raise
+    return LabelledScene(scene, labels, cache=cache, number=number)
 
 
 def _blocks_under(window: Window, scene: Window) -> Iterator[Window]:

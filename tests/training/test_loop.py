@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+
+from geoseg.training.batches import TrainingBatch
+from geoseg.training.loop import FitPlan, Trainer, autocast, fit, predict_logits, score
+
+PLAN = FitPlan(
+    iterations=7,
+    learning_rate=0.05,
+    weight_decay=0.0,
+    warmup=0,
+    gradient_clip=1.0,
+    ema_decay=0.5,
+    smoothing=0.0,
+    dice=1.0,
+    bf16=False,
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Conv2d(1, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 2, 1))
+
+
+def batch_of(seed=0, *, known=True):
+    labels = torch.randint(0, 2, (2, 8, 8), generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
+    return TrainingBatch(
+        images=labels[:, None].float() * 2 - 1, labels=labels if known else torch.full_like(labels, 255)
+    )
+
+
+def test_pauses_come_every_so_many_steps_and_after_the_last(network):
+    steps, pauses = [], []
+    trainer = Trainer(network, PLAN, CPU)
+    batches = [batch_of(seed) for seed in range(7)]
+    fit(trainer, batches, every=3, after_step=lambda done, _: steps.append(done), at_pause=pauses.append)
+    assert (steps, pauses) == ([1, 2, 3, 4, 5, 6, 7], [3, 6, 7])
+
+
+def test_the_loss_falls(network):
+    trainer = Trainer(network, PLAN, CPU)
+    losses = [trainer.step(batch_of()) for _ in range(7)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_batch_without_a_known_pixel_moves_no_weight(network):
+    trainer = Trainer(network, PLAN, CPU)
+    before = [parameter.clone() for parameter in network.parameters()]
+    assert trainer.step(batch_of(known=False)) == 0
+    assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
+
+
+def test_predictions_come_chip_by_chip_with_their_labels(network):
+    batches = [batch_of(1), batch_of(2)]
+    pairs = list(predict_logits(network, batches, device=CPU, bf16=False))
+    assert len(pairs) == 4
+    assert all(logits.shape == (2, 8, 8) for logits, _ in pairs)
+    assert np.array_equal(pairs[3][1], batches[1].labels[1].numpy())
+    matrix = score(pairs, classes=2)
+    assert matrix.pixels == 4 * 64
+    expected = np.mean([(logits.argmax(axis=0) == labels).mean() for logits, labels in pairs])
+    assert matrix.pixel_accuracy == pytest.approx(expected)
+
+
+def test_autocast_is_off_where_it_is_not_wanted():
+    convolution = torch.nn.Conv2d(1, 1, 1)
+    image = torch.zeros(1, 1, 4, 4)
+    with autocast(CPU, bf16=True):
+        assert convolution(image).dtype == torch.bfloat16
+    with autocast(CPU, bf16=False):
+        assert convolution(image).dtype == torch.float32
