@@ -23,6 +23,7 @@ GSD_TOLERANCE = 1.25
 _DEMO = "demo-"  # packages of this name are for made-up scenes
 _ROUNDING = 0.01
 _COARSEST = 4.0
+_WIDEST = 2**24  # memory follows the width
 _COARSEST_CHOSEN = 16.0  # beyond, a map would hold hundreds of pixels for each of the scene
 _FINEST = 32.0
 
@@ -69,6 +70,11 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
     card.normalizer.scale_for(source.dtype)
     factor = _factor(source, card)
     seen = source.georef if factor == 1 else source.georef.rescaled(factor)
+    if max(seen.width, source.georef.width) > _WIDEST:
+        raise SceneError(
+            f"{source.path}: {max(seen.width, source.georef.width)} px wide, at most {_WIDEST} px are mapped at once: "
+            "cut it (gdal_translate -srcwin)"
+        )
     tile = settings.tile or card.tile
     overlap = card.overlap if settings.overlap is None else settings.overlap
     if settings.tile is not None and settings.overlap is None:

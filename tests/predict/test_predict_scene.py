@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from affine import Affine
@@ -247,3 +248,33 @@ def test_a_part_of_a_file_is_mapped_under_a_name_that_can_be_a_file(predict, wri
     ids, _, made = predict(f"GTIFF_DIR:1:{write_scene(RGB)}")
     assert ids.shape == SIZE
     assert made.class_raster.is_file()
+
+
+@pytest.mark.parametrize("grid", ["model", "scene"])
+def test_polygons_summary_and_raster_agree(predict, write_scene, grid):
+    scene = write_scene(RGB * footprint(), nodata=0, transform=Affine(0.5, 0, 5e5, 0, -0.5, 5e6))
+    ids, _, made = predict(scene, vector=True, grid=grid, block_rows=20)
+    polygons = pyogrio.read_dataframe(made.geopackage, layer="landcover")
+    summary = pyogrio.read_dataframe(made.geopackage, layer="class_summary").set_index("class_id")
+    pixel = abs(made.grid.transform.determinant)
+    for total in made.classes:
+        ours = polygons[polygons.class_id == total.class_id]
+        assert total.pixels == np.count_nonzero(ids == total.class_id)
+        assert ours.geometry.area.sum() == pytest.approx(total.pixels * pixel)
+        assert ours.area_m2.sum() == pytest.approx(total.area_m2, rel=1e-6)
+        assert summary.loc[total.class_id, "area_m2"] == pytest.approx(total.area_m2, rel=1e-6)
+
+
+def test_polygons_do_not_depend_on_the_blocks(predict, write_scene):
+    scene = with_nodata(write_scene)
+    whole, parts = (
+        pyogrio.read_dataframe(predict(scene, name, vector=True, block_rows=rows)[2].geopackage, layer="landcover")
+        for name, rows in (("whole", None), ("parts", 17))
+    )
+    assert whole.equals(parts)
+    assert len(whole) > 3
+
+
+def test_a_scene_of_nodata_has_a_geopackage_without_polygons(predict, write_scene):
+    made = predict(write_scene(RGB * 0, nodata=0), vector=True)[2]
+    assert len(pyogrio.read_dataframe(made.geopackage, layer="landcover")) == 0
