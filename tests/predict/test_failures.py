@@ -116,8 +116,8 @@ def test_a_scene_far_too_coarse_for_the_model(fails, write_scene):
 
 def test_a_scene_too_wide_for_any_memory(fails, tmp_path):
     (tmp_path / "wide.vrt").write_text(
-        '<VRTDataset rasterXSize="2147483647" rasterYSize="1"><SRS>EPSG:32633</SRS><GeoTransform>5e5, 1e-4, 0, 5e6, 0, -1e-4'
-        '</GeoTransform><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+        '<VRTDataset rasterXSize="2147483647" rasterYSize="1"><SRS>EPSG:32633</SRS>'
+        '<GeoTransform>5e5, 1e-4, 0, 5e6, 0, -1e-4</GeoTransform><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
     )
     fails(SceneError, "2147483647 px wide", tmp_path / "wide.vrt", bands="1,1,1")
 

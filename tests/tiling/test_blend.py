@@ -105,7 +105,7 @@ def partitions(draw):
 
 
 @given(partitions())
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_blocks_add_up_to_the_dense_sum_and_their_cuts_leave_no_trace(partition):
     grid, blocks = partition
     total, valid = pasted(grid, blocks)
