@@ -86,7 +86,8 @@ def _run_threads(
 def _run_cluster(
     compute: Callable[[Block], Result], consume: Callable[[Result], None], blocks: Sequence[Block], client: Client
 ) -> None:
-    from distributed import KilledWorker  # noqa: PLC0415 - as above
+    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - as above
+    from distributed.comm.core import CommClosedError  # noqa: PLC0415 - as above
 
     waiting, coming = deque(blocks), deque[Any]()
     in_flight = sum(client.nthreads().values()) + _AHEAD
@@ -99,6 +100,8 @@ def _run_cluster(
         raise ConfigError(
             f"a worker died, probably out of memory: use fewer --workers or --block-rows ({error})"
         ) from error
+    except (CancelledError, CommClosedError) as error:
+        raise ConfigError(f"the Dask cluster was lost in the middle of the work ({error}): start again") from error
     finally:
         client.cancel(list(coming))
 

@@ -16,6 +16,9 @@ from geoseg.models.package import ModelPackage
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+_FAR = 100.0  # standard deviations; an undeclared nodata of -3e38 would turn its whole tile into NaN
+
+
 class Engine(Protocol):
     """Turns tiles into probabilities. The same tile gives the same bits wherever it stands in a batch."""
 
@@ -128,7 +131,7 @@ class TorchEngine:
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         numbers = torch.from_numpy(images).to(self._device, non_blocking=True).to(torch.float32)
         there = torch.from_numpy(usable).to(self._device, non_blocking=True)[:, None]
-        inputs = torch.where(there, numbers * self._factor - self._offset, 0.0)
+        inputs = torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
             logits = self._network(inputs)
