@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,15 +82,14 @@ class Staging:
         moves = [(self._folder / name, old / name) for name in (*sorted(outdated), *staged)]
         moves = [(source, target) for source, target in moves if source.is_file()]
         moves += [(hidden / name, self._folder / name) for name in staged]
-        try:
-            for source, target in moves:
-                source.replace(target)
-        except OSError as error:
-            _move_back(moves)
-            raise OutputError(f"{self._folder}: cannot be written: {error.strerror}") from error
-        except BaseException:
-            _move_back(moves)
-            raise
+        with ExitStack() as undo:
+            undo.callback(_move_back, moves)
+            try:
+                for source, target in moves:
+                    source.replace(target)
+            except OSError as error:
+                raise OutputError(f"{self._folder}: cannot be written: {error.strerror}") from error
+            undo.pop_all()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

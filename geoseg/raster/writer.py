@@ -130,16 +130,14 @@ class RasterWriter:
             GridError: if rows are missing.
             OutputError: if the COG cannot be written.
         """
-        try:
+        with ExitStack() as cleanup, ExitStack() as undo:
+            cleanup.callback(self._rows.unlink, missing_ok=True)
+            undo.callback(self._path.unlink, missing_ok=True)
             with _gdal(self._path):
                 self._dataset.close()
             if error is None:
                 self._finish()
-        except BaseException:
-            self._path.unlink(missing_ok=True)
-            raise
-        finally:
-            self._rows.unlink(missing_ok=True)
+            undo.pop_all()
 
     def _finish(self) -> None:
         if self._next_row != self._georef.height:
