@@ -126,9 +126,17 @@ class ChipSampler:
 
 
 def scaled_chip(chip: Chip, size: int, scale: float) -> Chip:
-    """A chip of `size` x `size` px, float32, its numbers multiplied by `scale`."""
+    """A chip of `size` x `size` px, float32, its numbers multiplied by `scale`.
+
+    Where nothing is valid it holds the mean of the valid pixels, so that a blur brings no nodata numbers to them.
+    """
     resized = resize_chip(chip, size)
-    return Chip(image=resized.image.astype(np.float32) * np.float32(scale), labels=resized.labels, valid=resized.valid)
+    image = resized.image.astype(np.float32) * np.float32(scale)
+    if not resized.valid.all():
+        seen = image[:, resized.valid]
+        fill = seen.mean(axis=1) if seen.size else np.zeros(len(image), dtype=np.float32)
+        image = np.where(resized.valid, image, fill[:, None, None])
+    return Chip(image=image, labels=resized.labels, valid=resized.valid)
 
 
 def _nearest_inside(start: int, side: int, low: int, high: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from geoseg.data.chips import IGNORED
 from geoseg.data.confusion import ConfusionMatrix
+from geoseg.errors import ModelError
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.ema import EmaTeacher
 from geoseg.training.losses import known_pixels, segmentation_loss
@@ -78,7 +79,11 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, learning_rate=plan.learning_rate, weight_decay=plan.weight_decay)
 
     def step(self, batch: TrainingBatch) -> float:
-        """Learn from one batch; gives the loss."""
+        """Learn from one batch; gives the loss.
+
+        Raises:
+            ModelError: if the loss is no number any more; the weights stay as they were.
+        """
         plan = self.plan
         factor = rate_factor(self.iteration, iterations=plan.iterations, warmup=plan.warmup)
         set_rate(self.optimizer, plan.learning_rate * factor)
@@ -87,6 +92,11 @@ class Trainer:
         with autocast(self.device, bf16=plan.bf16):
             logits = self.network(batch.images.to(self.device))
         loss = segmentation_loss(logits, labels, weights, dice=plan.dice, smoothing=plan.smoothing)
+        if not torch.isfinite(loss):
+            raise ModelError(
+                f"the loss is {loss.item()} after {self.iteration} steps: check the scales of the scenes, "
+                "or lower the learning rate and resume"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip)

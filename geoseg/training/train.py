@@ -20,7 +20,7 @@ from geoseg.data.augment import AugmentPlan
 from geoseg.data.chips import IGNORED
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
-from geoseg.errors import ConfigError, ModelError
+from geoseg.errors import ConfigError, LabelError, ModelError
 from geoseg.models.build import build_network
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, save_package
@@ -96,6 +96,8 @@ class _Session:
         self._scored = open_regions(settings, cache_mb=max(1, settings.cache_mb // 4))
         device = choose_device(settings.device)
         self._bf16 = choose_precision(settings.precision, device) == "bf16"
+        if next(region_chips(self._scored["val"], side=settings.tile, gsd=settings.gsd), None) is None:
+            raise LabelError("no pixel to validate on has a known class: check the sources with split val or blocks")
         self._sampler = ChipSampler(self._learnt["train"], _sampling_plan(settings), classes=len(self._classes))
         self._normalizer = fit_normalizer(self._sampler, settings.scales)
         torch.manual_seed(settings.seed)

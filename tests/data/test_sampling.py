@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.classes import ClassMap
-from geoseg.data.chips import IGNORED
+from geoseg.data.chips import IGNORED, Chip
 from geoseg.data.labelled_scene import BlockCache, LabelledScene, ScenePair, open_labelled_scenes
-from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
+from geoseg.data.sampling import ChipSampler, Region, SamplingPlan, scaled_chip
 from geoseg.errors import LabelError
 from geoseg.window import Window
 
@@ -159,6 +159,17 @@ def test_the_scale_turns_numbers_into_float32(make_scene):
     chip = ChipSampler([region], plan_of(), classes=3).draw(0, 0)
     assert chip.image.dtype == np.float32
     assert (chip.image * 2 == np.round(chip.image * 2)).all()
+
+
+@pytest.mark.parametrize("size", [8, 5])
+def test_numbers_of_nodata_do_not_reach_the_chip(size):
+    valid = np.zeros((8, 8), dtype=np.bool_)
+    valid[:3] = True
+    image = np.where(valid, np.float32(7), np.float32(np.nan))[None].repeat(2, axis=0)
+    chip = Chip(image=image, labels=np.zeros((8, 8), np.uint8), valid=valid)
+    assert np.allclose(scaled_chip(chip, size, 2.0).image, 14)
+    nothing = Chip(image=image, labels=chip.labels, valid=np.zeros_like(valid))
+    assert (scaled_chip(nothing, size, 2.0).image == 0).all()
 
 
 def test_ground_without_a_known_class_is_refused(make_scene):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from geoseg.errors import ModelError
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.loop import FitPlan, Trainer, autocast, fit, predict_logits, score
 
@@ -73,3 +74,13 @@ def test_autocast_is_off_where_it_is_not_wanted():
         assert convolution(image).dtype == torch.bfloat16
     with autocast(CPU, bf16=False):
         assert convolution(image).dtype == torch.float32
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_the_weights_are_lost(network):
+    trainer = Trainer(network, PLAN, CPU)
+    broken = batch_of()
+    broken.images[0, 0, 0, 0] = float("inf")
+    before = [parameter.clone() for parameter in network.parameters()]
+    with pytest.raises(ModelError, match="the loss is nan after 0 steps"):
+        trainer.step(broken)
+    assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))

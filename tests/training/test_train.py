@@ -144,6 +144,13 @@ def test_validation_and_test_are_optional_only_where_they_can_be(project, tmp_pa
         project.settings(sources=[source])
 
 
+def test_validation_ground_needs_a_known_class(project, tmp_path):
+    source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
+    unknown = source | {"label_map": {9: "dark"}, "split": "val"}
+    with pytest.raises(LabelError, match="no pixel to validate on has a known class"):
+        train_model(project.settings(sources=[source, unknown]), tmp_path / "run")
+
+
 def test_progress_is_told_after_every_step(project, tmp_path):
     told = []
     train_model(project.settings(), tmp_path / "run", progress=lambda *step: told.append(step))
