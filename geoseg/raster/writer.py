@@ -6,9 +6,9 @@ COG with its overviews from that. So memory follows the width, never the height.
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -227,7 +227,7 @@ def _block_rows(georef: GeoRef) -> Iterator[RasterioWindow]:
         yield RasterioWindow(0, row, georef.width, min(BLOCK, georef.height - row))
 
 
-@contextlib.contextmanager
+@contextmanager
 def _gdal(path: Path) -> Iterator[None]:
     """A small cache, and errors as ours."""
     try:
