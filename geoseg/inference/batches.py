@@ -135,12 +135,11 @@ class _RollingRows:
         """Rows top..bottom-1, inside the scene, and perhaps a few more on either side."""
         kept = self._kept
         if kept is None or not kept.window.row <= top <= kept.window.bottom:
-            self._kept = self._read(top - top % self._step, bottom)
+            kept = self._read(top - top % self._step, bottom)
         elif bottom > kept.window.bottom:
-            self._kept = _stacked(_below(kept, top), self._read(kept.window.bottom, bottom))
-        if self._kept is None:
-            raise AssertionError("rows were just read")
-        return self._kept
+            kept = _stacked(_below(kept, top), self._read(kept.window.bottom, bottom))
+        self._kept = kept
+        return kept
 
     def _read(self, top: int, bottom: int) -> Patch:
         bottom = min(bottom + -bottom % self._step, self._scene.georef.height)
