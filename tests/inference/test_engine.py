@@ -80,6 +80,15 @@ def test_a_dtype_without_a_scale_is_refused(package):
         an_engine(package, dtype="uint32")
 
 
+def test_an_undeclared_nodata_of_minus_3e38_spoils_no_pixel(package):
+    images = IMAGES.astype(np.float32) / 255
+    images[:, :, 20:24, 20:24] = np.finfo(np.float32).min
+
+    probabilities = an_engine(package, dtype="float32").probabilities(images, USABLE)
+
+    assert torch.isfinite(probabilities).all()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without CUDA")
 def test_a_device_that_is_not_there_is_refused():
     assert choose_device("auto").type in {"cpu", "mps"}
