@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import click
 import numpy as np
@@ -21,6 +22,11 @@ from geoseg.models.package import save_package
 from geoseg.models.zoo import find_model, load_model
 from geoseg.predict import predict_scene
 from geoseg.training.train import summarize
+
+Ground = Literal["held-out", "validation"]
+"""Ground that is only scored, or that weights were chosen by."""
+
+GROUNDS = get_args(Ground)
 
 
 def pairs_of(scene: str, labels: str) -> list[tuple[Path, Path]]:
@@ -64,17 +70,18 @@ def score_model(model: str, pairs: Sequence[tuple[Path, Path]], bands: str | Non
     return ConfusionMatrix(counts)
 
 
-def record_scores(path: Path, scores: Mapping[str, object]) -> None:
-    """Replace the held-out scores in a package; those on validation ground stay.
+def record_scores(path: Path, scores: Mapping[str, object], ground: Ground) -> None:
+    """Replace the scores on one ground in a package; those on the other stay.
 
     Raises:
         ModelError: if there is no package.
     """
     package = load_model(path)
     old = package.provenance.get("scores")
-    validation = old.get("validation", {}) if isinstance(old, Mapping) else {}
-    stated = {**package.provenance, "scores": {"validation": validation, **scores}}
-    save_package(replace(package, provenance=stated), path, overwrite=True)
+    known = dict(old) if isinstance(old, Mapping) else {}
+    validation = known.pop("validation", {})
+    kept = {"validation": scores, **known} if ground == "validation" else {"validation": validation, **scores}
+    save_package(replace(package, provenance={**package.provenance, "scores": kept}), path, overwrite=True)
 
 
 @click.command(help="Score a model package (name, folder or zip) on held-out scenes, pooled over all pixels.")
@@ -82,15 +89,17 @@ def record_scores(path: Path, scores: Mapping[str, object]) -> None:
 @click.option("--scene", required=True, help="Path of a scene, or a pattern with one * in the file name.")
 @click.option("--labels", required=True, help="Path of its labels; a * stands for what the one in --scene stands for.")
 @click.option("--bands", default=None, help="The scenes' bands in the model's order, by name or number.")
-@click.option("--record", is_flag=True, help="Write the scores into the package, as those on held-out ground.")
-def main(model: str, scene: str, labels: str, bands: str | None, *, record: bool) -> None:
+@click.option(
+    "--record", type=click.Choice(GROUNDS), help="Write the scores into the package, as those on that ground."
+)
+def main(model: str, scene: str, labels: str, bands: str | None, record: Ground | None) -> None:
     """Print the scores as JSON."""
     try:
         matrix = score_model(model, pairs_of(scene, labels), bands)
         scores = summarize(matrix, load_model(model).classes)
         click.echo(json.dumps(scores, indent=1))
-        if record:
-            record_scores(find_model(model), scores)
+        if record is not None:
+            record_scores(find_model(model), scores, record)
     except GeosegError as error:
         raise click.ClickException(str(error)) from error
 

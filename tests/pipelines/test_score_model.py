@@ -41,14 +41,16 @@ def test_the_job_prints_scores_by_class(pair, tiny_model):
     assert refused.exit_code == 1
 
 
-def test_recorded_scores_replace_those_on_held_out_ground_alone(tiny_model, tmp_path):
+def test_recorded_scores_replace_those_on_the_same_ground_alone(tiny_model, tmp_path):
     path = tmp_path / "copy.zip"
     package = load_model(tiny_model)
     old = {"mean_iou": 0.1, "validation": {"mean_iou": 0.2}}
     save_package(replace(package, provenance={"title": "kept", "scores": old}), path)
-    record_scores(path, {"mean_iou": 0.5})
+    record_scores(path, {"mean_iou": 0.5}, "held-out")
     assert load_model(path).provenance["title"] == "kept"
     assert load_model(path).provenance["scores"] == {"validation": {"mean_iou": 0.2}, "mean_iou": 0.5}
+    record_scores(path, {"mean_iou": 0.6}, "validation")
+    assert load_model(path).provenance["scores"] == {"validation": {"mean_iou": 0.6}, "mean_iou": 0.5}
     for name, tensor in package.network.state_dict().items():
         assert torch.equal(tensor, load_model(path).network.state_dict()[name])
 
