@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geoseg.inference.batches import batches
+from geoseg.inference.batches import batches, read_ahead
 from geoseg.inference.engine import Engine
 from geoseg.raster.patch import SceneReader
 from geoseg.tiling.blend import RowBlender, Strip
@@ -16,7 +16,7 @@ def segment(scene: SceneReader, grid: TileGrid, engine: Engine, *, block: Window
     """Finished strips of a block, top to bottom, together exactly the block.
 
     Their bits do not depend on the block: every pixel adds the same tiles in the same order, from batches of one
-    shape.
+    shape. Reading, computing and blending overlap: each works one batch ahead of the next.
 
     Args:
         scene: read on the grid.
@@ -27,8 +27,11 @@ def segment(scene: SceneReader, grid: TileGrid, engine: Engine, *, block: Window
     """
     blender = RowBlender(grid, block, classes=engine.classes, device=engine.device)
     coming = list(grid.row_origins(block))
-    for batch in batches(scene, grid, block=block, batch_size=batch_size):
-        probabilities = engine.probabilities(batch.images, batch.usable)
+    computed = (
+        (batch, engine.probabilities(batch.images, batch.usable))
+        for batch in batches(scene, grid, block=block, batch_size=batch_size)
+    )
+    for batch, probabilities in read_ahead(computed):
         for place, tile in enumerate(batch.tiles):
             while coming and coming[0] <= tile.window.row:
                 yield from blender.finish(coming.pop(0))
