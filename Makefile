@@ -40,6 +40,9 @@ demo-model: install
 	$(BIN)/python -m pipelines.make_landscapes -o runs/landscapes
 	rm -rf runs/demo_landscape
 	$(BIN)/geoseg train configs/demo_landscape.yaml -o runs/demo_landscape
+	$(BIN)/python -m pipelines.make_landscapes -o runs/unseen --scenes 3 --seed 501 --size 1024
+	$(BIN)/python -m pipelines.score_model runs/demo_landscape/best --record held-out \
+	  --scene "runs/unseen/*_scene.tif" --labels "runs/unseen/*_labels.tif"
 	rm -rf geoseg/models/zoo_packages/demo-landscape
 	mkdir -p geoseg/models/zoo_packages
 	cp -r runs/demo_landscape/best geoseg/models/zoo_packages/demo-landscape

@@ -8,13 +8,14 @@ flight at a time, so memory does not follow the number of blocks.
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, GeosegError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,6 +25,8 @@ Result = TypeVar("Result")
 
 _THREADS = 2
 _AHEAD = 2
+_PARTS = 4
+_LOOK_SECONDS = 0.1
 _CONNECT_SECONDS = "10s"
 
 
@@ -53,6 +56,88 @@ def run_blocks(
         return
     with _client(workers, scheduler) as client:
         _run_cluster(compute, consume, blocks, client)
+
+
+def stream_blocks(
+    compute: Callable[[Block], Iterable[Result]], consume: Callable[[Result], None], blocks: Sequence[Block]
+) -> None:
+    """Compute blocks in parts, one after the other, and consume the parts as they come, in two threads.
+
+    For this process alone: no block has to be in memory as a whole, and computing and consuming overlap.
+
+    Args:
+        compute: gives the parts of a block, in order.
+        consume: takes every part, in the order of the blocks; never called twice at a time.
+        blocks: the work, in order.
+
+    Raises:
+        GeosegError: whatever `compute` and `consume` raise; what has not begun is then dropped.
+    """
+    from dask.base import compute as compute_graph  # noqa: PLC0415 - half a second that only running blocks needs
+    from dask.delayed import delayed  # noqa: PLC0415 - as above
+
+    channel: _Channel[Result] = _Channel()
+
+    def computed(block: Block, _previous: None) -> None:
+        try:
+            for part in compute(block):
+                channel.put(part)
+        finally:
+            channel.put(None)
+
+    def consumed(_block: Block, _previous: None) -> None:
+        while (part := channel.get()) is not None:
+            channel.unless_closed(consume, part)
+
+    tails: list[Any] = [None, None]
+    for block in blocks:
+        tails = [delayed(each, pure=False)(block, tail) for each, tail in zip((computed, consumed), tails, strict=True)]
+    try:
+        compute_graph(*tails, scheduler="threads", num_workers=_THREADS, optimize_graph=False)
+    finally:
+        channel.close()
+
+
+class _Channel(Generic[Result]):
+    """A few parts on their way from one thread to another; closed when the run is over, however it ends."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Result | None] = queue.Queue(maxsize=_PARTS)
+        self._closed = threading.Event()
+        self._turn = threading.Lock()
+
+    def put(self, part: Result | None) -> None:
+        """Wait for room.
+
+        Raises:
+            _RunOverError: if the run is over, so that a part without a taker ends its maker too.
+        """
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                return self._queue.put(part, timeout=_LOOK_SECONDS)
+        raise _RunOverError("the run is over")
+
+    def get(self) -> Result | None:
+        """Wait for a part; None after the last one of a block, and when the run is over."""
+        while not self._closed.is_set():
+            with suppress(queue.Empty):
+                return self._queue.get(timeout=_LOOK_SECONDS)
+        return None
+
+    def unless_closed(self, consume: Callable[[Result], None], part: Result) -> None:
+        """Consume a part, unless the run is over."""
+        with self._turn:
+            if not self._closed.is_set():
+                consume(part)
+
+    def close(self) -> None:
+        """The run is over: waits until nothing is being consumed any more."""
+        with self._turn:
+            self._closed.set()
+
+
+class _RunOverError(GeosegError):
+    """Ends a thread whose results nobody waits for."""
 
 
 def _run_threads(

@@ -139,7 +139,8 @@ class TorchEngine:
 
 
 def default_batch_size(device: torch.device, tile: int, *, threads: int = 1) -> int:
-    """Tiles a call when nobody asks: on a CPU about 1 Mpx and two for each thread, on a GPU about 8 Mpx."""
-    if device.type == "cpu":
-        return max(1, 2**20 // tile**2, 2 * threads)
-    return max(1, 2**23 // tile**2)
+    """Tiles a call when nobody asks: on a CPU one for each thread, on a GPU about 8 Mpx.
+
+    More on a CPU would compute no faster, and every batch on its way takes memory.
+    """
+    return max(1, threads if device.type == "cpu" else 2**23 // tile**2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,7 +16,6 @@ import torch
 
 from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
-from geoseg.errors import GeosegError
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
 from geoseg.models.card import card_to_json
@@ -26,8 +24,8 @@ from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.task import BlockTask, EngineChoice
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
-from geoseg.schedule import run_blocks
-from geoseg.tiling.blocks import default_block_rows, split_into_blocks
+from geoseg.schedule import run_blocks, stream_blocks
+from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, default_block_rows, split_into_blocks
 from geoseg.vector.vectorize import vectorize
 
 _ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
@@ -64,10 +62,6 @@ class Prediction:
 
     seconds: float
     """From start to end."""
-
-
-class _RunOverError(GeosegError):
-    """The run is over; raised in threads that still compute for it."""
 
 
 def predict_scene(
@@ -158,25 +152,31 @@ def _names(stem: str, settings: PredictSettings) -> dict[str, str | None]:
 def _write_rasters(
     plan: PredictPlan, settings: PredictSettings, staged: dict[str, Path], progress: Progress | None
 ) -> tuple[ClassTotal, ...]:
-    blocks = list(split_into_blocks(plan.output.window, rows=settings.block_rows or default_block_rows(plan.grid)))
     here = settings.workers == 1 and settings.scheduler is None
-    over = threading.Event()
-    advance = _advance(sum(block.height for block in blocks), progress, over)
+    one_column = plan.output.width <= MAX_BLOCK_WIDTH
+    whole = plan.output.height if here and one_column else default_block_rows(plan.grid)
+    blocks = list(split_into_blocks(plan.output.window, rows=settings.block_rows or whole))
+    rows = sum(block.height for block in blocks)
+    task = _task(plan, settings)
+    done = 0
 
     def consume(decision: Decision) -> None:
+        nonlocal done
         layers.write(decision)
-        if not here:
-            advance(decision.window.height)
+        done += decision.window.height
+        if progress is not None:
+            progress("predict", done, rows)
 
     with ExitStack() as stack:
         layers = Layers(plan.output, plan.card.classes, staged, stack)
-        stack.callback(over.set)
-        task = _task(plan, settings, advance if here else None)
-        run_blocks(task, consume, blocks, workers=settings.workers, scheduler=settings.scheduler)
+        if here:
+            stream_blocks(task.parts if one_column else lambda block: [task(block)], consume, blocks)
+        else:
+            run_blocks(task, consume, blocks, workers=settings.workers, scheduler=settings.scheduler)
     return layers.totals()
 
 
-def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int], None] | None) -> BlockTask:
+def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
     return BlockTask(
         source=plan.source,
         engine=EngineChoice(
@@ -193,21 +193,4 @@ def _task(plan: PredictPlan, settings: PredictSettings, advance: Callable[[int],
         on_scene_grid=plan.regrids,
         batch_size=settings.batch_size,
         with_probabilities=settings.probabilities,
-        advance=advance,
     )
-
-
-def _advance(total: int, progress: Progress | None, over: threading.Event) -> Callable[[int], None]:
-    lock = threading.Lock()
-    done = 0
-
-    def advance(rows: int) -> None:
-        nonlocal done
-        if over.is_set():
-            raise _RunOverError("the run is over")
-        with lock:
-            done += rows
-            if progress is not None:
-                progress("predict", done, total)
-
-    return advance

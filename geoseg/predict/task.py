@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,19 +78,16 @@ class BlockTask:
     with_probabilities: bool
     """True where the probability of every class is wanted too."""
 
-    advance: Callable[[int], None] | None
-    """Told the rows as they are decided, in this process; it may raise to stop the work."""
-
     def __call__(self, block: Window) -> Decision:
         """Decide the pixels of a block."""
+        return joined(self.parts(block))
+
+    def parts(self, block: Window) -> Iterator[Decision]:
+        """The same, in full-width rows from top to bottom."""
         engine = engine_for(self.engine)
-        decisions = []
         with _one_thread():
             for strip in self._strips(block, engine):
-                decisions.append(decide(strip, self.classes, with_probabilities=self.with_probabilities))
-                if self.advance is not None:
-                    self.advance(strip.window.height)
-        return joined(decisions)
+                yield decide(strip, self.classes, with_probabilities=self.with_probabilities)
 
     def _strips(self, block: Window, engine: TorchEngine) -> Iterator[Strip]:
         size = self.batch_size or default_batch_size(engine.device, self.grid.tile, threads=engine.threads)

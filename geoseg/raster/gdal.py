@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rasterio.errors import NotGeoreferencedWarning
 
-BLOCK_CACHE_BYTES = 64 * 2**20
+BLOCK_CACHE_BYTES = 16 * 2**20
 """GDAL's block cache: reads and writes never repeat, so it need not grow with the machine."""
 
 _FILTERS = threading.Lock()  # Python's warning filters are shared by all threads

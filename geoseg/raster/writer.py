@@ -33,7 +33,7 @@ from geoseg.window import Window
 BLOCK = 512
 """Side of a storage block, px."""
 
-_CACHE_BYTES = 128 * 2**20
+_CACHE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
