@@ -41,7 +41,7 @@ def forward(scene: Path, model: str, folder: Path) -> None:  # noqa: ARG001 - al
         grid = TileGrid(
             height=opened.georef.height, width=opened.georef.width, tile=package.tile, overlap=package.overlap
         )
-    size = default_batch_size(engine.device, grid.tile)
+    size = default_batch_size(engine.device, grid.tile, threads=engine.threads)
     images = np.full((size, len(package.bands), grid.tile, grid.tile), 100, dtype=np.uint8)
     usable = np.ones((size, grid.tile, grid.tile), dtype=np.bool_)
     tiles = len(list(grid.windows()))

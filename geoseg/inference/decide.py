@@ -35,7 +35,7 @@ class Decision:
 
 def decide(strip: Strip, classes: ClassMap, *, with_probabilities: bool) -> Decision:
     """The most probable class of each pixel and how probable it is; of equals the first in the legend."""
-    best, index = _most_probable(strip.probabilities)
+    best, index = strip.probabilities.max(dim=0)
     class_ids = classes.ids_of_indices()[index.cpu().numpy()]
     class_ids[~strip.valid] = NODATA_ID
     return Decision(
@@ -44,19 +44,6 @@ def decide(strip: Strip, classes: ClassMap, *, with_probabilities: bool) -> Deci
         confidence=_percent(best, strip.valid),
         probabilities=_percent(strip.probabilities, strip.valid) if with_probabilities else None,
     )
-
-
-def _most_probable(probabilities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Largest value and first class that has it, both (height, width).
-
-    Class by class, each a pass over rows that lie together in memory: on a CPU ten times as fast as `max(dim=0)`.
-    """
-    best = probabilities[0].clone()
-    index = torch.zeros(best.shape, dtype=torch.uint8, device=best.device)
-    for position, plane in enumerate(probabilities[1:], start=1):
-        index.masked_fill_(plane > best, position)
-        torch.maximum(best, plane, out=best)
-    return best, index
 
 
 def _percent(probabilities: torch.Tensor, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
