@@ -4,7 +4,8 @@
 
 Chips that touch become one scene, `OUTPUT/<split>_<number>_image.tif` with `..._labels.tif`; ground without a chip is
 masked in the image and 255 in the labels. Groups of chips that are nearer to each other than `--distance` stay in one
-split. `OUTPUT/split.json` names the chips of each split.
+split: groups drawn at random, or with `--by northing` all south of one gap held out and all north of another for
+validation. `OUTPUT/split.json` names the chips of each split.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class MosaicPlan:
     bands: tuple[int, ...]
     """Bands of the chips to keep, from 1."""
 
+    names: tuple[str, ...] = ()
+    """Names to give them; none where empty."""
+
     distance: float
     """Least distance between chips of different splits, map units."""
 
@@ -68,6 +72,9 @@ class MosaicPlan:
 
     validation: float = 0.1
     """Share of the chips that weights are chosen by."""
+
+    northing: bool = False
+    """Whether the south is held out and the north validates, rather than groups from everywhere."""
 
     border: int = 3
     """Pixels along the edges of training chips whose `border_value` is not learnt."""
@@ -82,8 +89,12 @@ class _Options(TypedDict):
     image: str
     labels: str
     bands: str
+    names: str
     distance: float
     seed: int
+    by: str
+    held_out: float
+    validation: float
 
 
 def find_chips(folder: Path, *, image: str, labels: str) -> tuple[LabelledChip, ...]:
@@ -135,6 +146,8 @@ def choose_groups(counts: NDArray[np.int64], share: float, rng: np.random.Genera
 
 def split_chips(chips: Sequence[LabelledChip], plan: MosaicPlan) -> dict[str, tuple[LabelledChip, ...]]:
     """Chips by split: test, val and train; chips of two splits are farther apart than the plan's distance."""
+    if plan.northing:
+        return split_by_northing(chips, plan)
     rng = np.random.default_rng(plan.seed)
     groups = group_chips(chips, plan.distance)
     splits: dict[str, tuple[LabelledChip, ...]] = {}
@@ -146,6 +159,29 @@ def split_chips(chips: Sequence[LabelledChip], plan: MosaicPlan) -> dict[str, tu
         splits[split] = tuple(chip for group, taken in zip(groups, chosen, strict=True) if taken for chip in group)
         groups = tuple(group for group, taken in zip(groups, chosen, strict=True) if not taken)
     return splits | {"train": tuple(chip for group in groups for chip in group)}
+
+
+def split_by_northing(chips: Sequence[LabelledChip], plan: MosaicPlan) -> dict[str, tuple[LabelledChip, ...]]:
+    """The chips south of one gap as test, those north of another as val, the rest as train.
+
+    Each cut is the gap of at least the plan's distance that leaves the number of chips nearest to the wanted share.
+
+    Raises:
+        LabelError: if no such gap leaves anything to learn from.
+    """
+    ordered = sorted(chips, key=lambda chip: chip.box[1])
+    tops = np.maximum.accumulate([chip.box[3] for chip in ordered])
+    bottoms = np.array([chip.box[1] for chip in ordered])
+    cuts = np.flatnonzero(bottoms[1:] - tops[:-1] >= plan.distance) + 1
+    if len(cuts) < 2:  # noqa: PLR2004 - two cuts make three splits
+        raise LabelError(
+            f"{len(cuts)} gap(s) of {plan.distance:g} from south to north, two are needed: lower --distance"
+        )
+    south = int(cuts[np.abs(cuts - plan.held_out * len(chips)).argmin()])
+    north = int(cuts[np.abs(cuts - (1 - plan.validation) * len(chips)).argmin()])
+    if south >= north:
+        raise LabelError(f"the gaps of {plan.distance:g} leave nothing to learn from: lower --distance or the shares")
+    return {"test": tuple(ordered[:south]), "val": tuple(ordered[north:]), "train": tuple(ordered[south:north])}
 
 
 def write_mosaic(chips: Sequence[LabelledChip], stem: Path, plan: MosaicPlan, *, learn_borders: bool) -> None:
@@ -168,12 +204,17 @@ def write_mosaic(chips: Sequence[LabelledChip], stem: Path, plan: MosaicPlan, *,
         covered[there] = UNKNOWN
     grid = {"crs": crs, "transform": Affine(transform.a, 0, left, 0, transform.e, top)}
     layout = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
+    plain = {"photometric": "MINISBLACK", "ALPHA": "UNSPECIFIED"}  # a fourth band is imagery, not alpha
     size = {"height": shape[0], "width": shape[1], "dtype": "uint8"}
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        rasterio.open(f"{stem}_image.tif", "w", driver="GTiff", count=len(image), **size, **grid, **layout) as target,
+        rasterio.open(
+            f"{stem}_image.tif", "w", driver="GTiff", count=len(image), **size, **grid, **layout, **plain
+        ) as target,
     ):
         target.write(image)
+        if plan.names:
+            target.descriptions = plan.names
         target.write_mask(covered)
     with rasterio.open(
         f"{stem}_labels.tif", "w", driver="GTiff", count=1, nodata=UNKNOWN, **size, **grid, **layout
@@ -200,13 +241,23 @@ def mosaic_chips(chips: Sequence[LabelledChip], output: Path, plan: MosaicPlan) 
 @click.option("--image", required=True, help="Pattern of the images, with one *.")
 @click.option("--labels", required=True, help="Pattern of the labels, with one *.")
 @click.option("--bands", default="1,2,3", show_default=True, help="Bands to keep, from 1.")
+@click.option("--names", default="", help="Names of the kept bands, such as red,green,blue.")
 @click.option("--distance", default=300.0, show_default=True, help="Between chips of two splits, map units.")
+@click.option("--by", type=click.Choice(["groups", "northing"]), default="groups", show_default=True, help="Split by.")
+@click.option("--held-out", default=0.2, show_default=True, help="Share of the chips that are only scored.")
+@click.option("--validation", default=0.1, show_default=True, help="Share of the chips that weights are chosen by.")
 @click.option("--seed", default=0, show_default=True, help="Of the choice of groups.")
 def main(**given: Unpack[_Options]) -> None:
     """Write the scenes of all splits; files of the same names are replaced."""
     try:
         plan = MosaicPlan(
-            bands=tuple(int(band) for band in given["bands"].split(",")), distance=given["distance"], seed=given["seed"]
+            bands=tuple(int(band) for band in given["bands"].split(",")),
+            names=tuple(given["names"].split(",")) if given["names"] else (),
+            distance=given["distance"],
+            seed=given["seed"],
+            held_out=given["held_out"],
+            validation=given["validation"],
+            northing=given["by"] == "northing",
         )
         chips = find_chips(given["chips"], image=given["image"], labels=given["labels"])
         for split, members in mosaic_chips(chips, given["output"], plan).items():
