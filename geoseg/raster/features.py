@@ -1,0 +1,114 @@
+"""Vector files as geometries with one value each. Knows no grid and no classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+import pyproj
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
+
+from geoseg.errors import LabelError
+
+_PARQUET = (".parquet", ".geoparquet")
+_VECTOR = (*_PARQUET, ".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml", ".kml", ".sqlite")
+_UNREADABLE = (
+    DataSourceError,
+    DataLayerError,
+    FeatureError,
+    GeometryError,
+    shapely.errors.ShapelyError,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Features:
+    """The features of a layer that have a geometry, in the order of the file."""
+
+    geometries: NDArray[np.object_]
+    """(features,) shapely geometries, none of them empty."""
+
+    values: tuple[object, ...]
+    """Value of the attribute of each; None where it is null."""
+
+    crs: str | None
+    """Well-known text (WKT 2), or None where the layer has none."""
+
+
+def is_vector_file(path: Path) -> bool:
+    """Whether a file is taken for a vector layer, by its ending."""
+    return path.suffix.lower() in _VECTOR
+
+
+def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Features:
+    """Read a layer of GeoPackage, GeoJSON, Shapefile, GeoParquet or what else GDAL opens as vectors.
+
+    Args:
+        path: the file.
+        layer: its layer; None where it has only one with geometries.
+        attribute: the column to take the values from.
+
+    Raises:
+        LabelError: if the file cannot be read, the layer or the attribute is missing (it lists those there), or no
+            feature has a geometry.
+    """
+    if not path.exists():
+        raise LabelError(f"{path}: no such file")
+    is_parquet = path.suffix.lower() in _PARQUET
+    try:
+        table = _read_parquet(path) if is_parquet else _read_layer(path, _layer_of(path, layer), attribute)
+    except _UNREADABLE as error:
+        raise LabelError(f"{path}: cannot be read as a vector layer: {' '.join(str(error).split())}") from error
+    _require_attribute(path, [str(name) for name in table.columns if name != table.geometry.name], attribute)
+    table = table[~(table.geometry.isna() | table.geometry.is_empty)]
+    if table.empty:
+        raise LabelError(f"{path}: holds no feature with a geometry")
+    return Features(
+        geometries=np.asarray(table.geometry.to_numpy(), dtype=object),
+        values=tuple(_plain(value) for value in table[attribute]),
+        crs=None if table.crs is None else pyproj.CRS(table.crs).to_wkt(),
+    )
+
+
+def _read_parquet(path: Path) -> geopandas.GeoDataFrame:
+    return geopandas.read_parquet(path)
+
+
+def _read_layer(path: Path, layer: str, attribute: str | None) -> geopandas.GeoDataFrame:
+    fields = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+    _require_attribute(path, fields, attribute)
+    return pyogrio.read_dataframe(path, layer=layer, columns=[attribute])
+
+
+def _layer_of(path: Path, wanted: str | None) -> str:
+    layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if wanted is not None and wanted not in layers:
+        raise LabelError(f"{path}: has no layer {wanted!r}: it has {', '.join(layers) or 'none with geometries'}")
+    if wanted is None and len(layers) != 1:
+        have = f"several layers: name one of {', '.join(layers)}" if layers else "no layer with geometries"
+        raise LabelError(f"{path}: has {have}")
+    return wanted or layers[0]
+
+
+def _require_attribute(path: Path, there: Sequence[str], attribute: str | None) -> None:
+    if attribute is None or attribute not in there:
+        what = "no attribute was named" if attribute is None else f"has no attribute {attribute!r}"
+        raise LabelError(f"{path}: {what}: its attributes are {', '.join(there) or 'none'}")
+
+
+def _plain(value: Any) -> object:  # noqa: ANN401 - a cell of a table
+    if value is None or bool(pd.isna(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
