@@ -2,7 +2,7 @@
 
     python -m pipelines.average_models runs/first/best runs/refined/best -o runs/averaged
 
-The result has the facts and scores of the last package but for its temperature, the mean of all: score it again.
+The result has the facts and scores of the last package but for its calibration, the mean of all: score it again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import GeosegError, ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.zoo import load_model
 
@@ -42,7 +43,19 @@ def average_models(packages: Sequence[ModelPackage]) -> ModelPackage:
             mean=_means([normalizer.mean for normalizer in normalizers]),
             std=_means([normalizer.std for normalizer in normalizers]),
         ),
-        temperature=sum(package.temperature for package in packages) / len(packages),
+        calibration=_mean_calibration([package.calibration for package in packages], len(last.classes)),
+    )
+
+
+def _mean_calibration(calibrations: Sequence[Calibration], classes: int) -> Calibration:
+    temperature = sum(calibration.temperature for calibration in calibrations) / len(calibrations)
+    if not any(calibration.is_vector for calibration in calibrations):
+        return Calibration(temperature=temperature)
+    filled = [calibration.filled(classes) for calibration in calibrations]
+    return Calibration(
+        temperature=temperature,
+        scale=_means([calibration.scale for calibration in filled]),
+        bias=_means([calibration.bias for calibration in filled]),
     )
 
 

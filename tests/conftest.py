@@ -122,7 +122,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, legend: ClassMap) -> Pa
         ),
         tile=64,
         overlap=32,
-        temperature=1.0,
         provenance={"title": "random weights"},
     )
     path = tmp_path_factory.mktemp("model") / "tiny.zip"

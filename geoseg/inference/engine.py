@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.models.calibration import Calibration
 from geoseg.models.device import Precision, choose_device, choose_precision
 from geoseg.models.package import ModelPackage
 
@@ -80,7 +81,7 @@ class TorchEngine:
         self._autocast = _AUTOCAST.get(choose_precision(precision, self._device))
         network = package.network.to(self._device).eval()
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in stubs
-        self._temperature = package.temperature
+        self._calibration = _Calibrated(package.calibration, len(package.classes), self._device)
         self._classes = len(package.classes)
         scale = package.normalizer.scale_for(dtype)
         mean = torch.tensor(package.normalizer.mean, dtype=torch.float64)
@@ -135,7 +136,25 @@ class TorchEngine:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
             logits = self._network(inputs)
-        return torch.softmax(logits.to(torch.float32) / self._temperature, dim=1)
+        return torch.softmax(self._calibration(logits.to(torch.float32)), dim=1)
+
+
+class _Calibrated:
+    """A calibration on a device."""
+
+    def __init__(self, calibration: Calibration, classes: int, device: torch.device) -> None:
+        self._temperature = calibration.temperature
+        self._factor: torch.Tensor | None = None
+        if calibration.is_vector:
+            filled = calibration.filled(classes)
+            self._factor = torch.tensor(filled.scale, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+            self._bias = torch.tensor(filled.bias, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes, tile, tile) as the softmax is to see them."""
+        if self._factor is not None:
+            logits = logits * self._factor + self._bias
+        return logits / self._temperature
 
 
 def default_batch_size(device: torch.device, tile: int, *, threads: int = 1) -> int:

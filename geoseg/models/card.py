@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geoseg.classes import ClassMap
 from geoseg.errors import GeosegError, ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
@@ -26,6 +28,7 @@ CARD_FILE = "model.json"
 _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 _FORMAT = 1
+_MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds"}  # left out where empty
 _DEEPEST = 32  # networks halve the image up to five times
 
 
@@ -57,8 +60,14 @@ class ModelCard:
     overlap: int
     """Pixels shared by neighbouring tiles."""
 
-    temperature: float
-    """Logits are divided by it before the softmax, so that confidences are calibrated."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """From its logits to those of the softmax, so that confidences are calibrated."""
+
+    optional_bands: tuple[str, ...] = ()
+    """Those of `bands` that a scene may lack."""
+
+    thresholds: tuple[float, ...] = ()
+    """For each class the probability that a pixel needs to be given it, 0 to 1; empty = 0 for all."""
 
     provenance: Mapping[str, object]
     """Where it comes from and how good it is: title, data, licence, split, scores; JSON values."""
@@ -80,7 +89,8 @@ class ModelCard:
             )
         if len(self.normalizer.mean) != len(self.bands):
             raise ModelError(f"{len(self.bands)} bands need as many means, got {len(self.normalizer.mean)}")
-        check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd, temperature=self.temperature)
+        check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
+        check_prediction_rules(self)
 
     @property
     def title(self) -> str:
@@ -95,11 +105,35 @@ class ModelCard:
         return float(score) if isinstance(score, int | float) else None
 
 
-def check_prediction_sizes(*, tile: int, overlap: int, gsd: float, temperature: float) -> None:
+class PredictionRules(Protocol):
+    """What a card and a package say alike of how to predict."""
+
+    @property
+    def classes(self) -> ClassMap:
+        """The legend."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """From logits to those of the softmax."""
+
+    @property
+    def optional_bands(self) -> tuple[str, ...]:
+        """Those that a scene may lack."""
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """For each class; empty = 0 for all."""
+
+
+def check_prediction_sizes(*, tile: int, overlap: int, gsd: float) -> None:
     """Refuse sizes that no prediction can use.
 
     Raises:
-        ModelError: unless tile and overlap are multiples of 32, 0 <= overlap <= tile / 2, and the rest positive.
+        ModelError: unless tile and overlap are multiples of 32, 0 <= overlap <= tile / 2, and the GSD is positive.
     """
     if tile < _DEEPEST or tile % _DEEPEST:
         raise ModelError(f"the tile of a model must be a positive multiple of {_DEEPEST} px, got {tile}")
@@ -107,8 +141,27 @@ def check_prediction_sizes(*, tile: int, overlap: int, gsd: float, temperature: 
         raise ModelError(
             f"the overlap of a model must be a multiple of {_DEEPEST} up to half its tile of {tile} px, got {overlap}"
         )
-    if not (gsd > 0 and temperature > 0):
-        raise ModelError(f"GSD and temperature must be positive, got {gsd} m and {temperature}")
+    if not gsd > 0:
+        raise ModelError(f"the GSD of a model must be positive, got {gsd} m")
+
+
+def check_prediction_rules(rules: PredictionRules) -> None:
+    """Refuse a calibration, optional bands or thresholds that do not fit the classes and bands.
+
+    Raises:
+        ModelError: if one does not.
+    """
+    rules.calibration.filled(len(rules.classes))
+    strange = [band for band in rules.optional_bands if band not in rules.bands]
+    if strange or len(set(rules.optional_bands)) >= len(rules.bands):
+        raise ModelError(
+            f"the optional bands must be some but not all of {', '.join(rules.bands)}, "
+            f"got {', '.join(rules.optional_bands)}"
+        )
+    if len(rules.thresholds) not in {0, len(rules.classes)}:
+        raise ModelError(f"{len(rules.classes)} classes need as many thresholds or none, got {len(rules.thresholds)}")
+    if not all(0 <= threshold <= 1 for threshold in rules.thresholds):
+        raise ModelError(f"the thresholds of the classes must lie between 0 and 1, got {rules.thresholds}")
 
 
 class _Part(BaseModel):
@@ -133,6 +186,10 @@ class _PredictionPart(_Part):
     tile: int
     overlap: int
     temperature: float
+    logit_scale: tuple[float, ...] = ()
+    logit_bias: tuple[float, ...] = ()
+    optional_bands: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
     parameters: int
     weights_bytes: int
     weights_sha256: str
@@ -183,7 +240,9 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
             normalizer=Normalizer(scales=part.scales, mean=part.mean, std=part.std),
             tile=part.tile,
             overlap=part.overlap,
-            temperature=part.temperature,
+            calibration=Calibration(temperature=part.temperature, scale=part.logit_scale, bias=part.logit_bias),
+            optional_bands=part.optional_bands,
+            thresholds=part.thresholds,
             provenance=item.properties.provenance,
             parameters=part.parameters,
             weights_bytes=part.weights_bytes,
@@ -297,9 +356,14 @@ def _prediction(card: ModelCard) -> dict[str, object]:
         std=card.normalizer.std,
         tile=card.tile,
         overlap=card.overlap,
-        temperature=card.temperature,
+        temperature=card.calibration.temperature,
+        logit_scale=card.calibration.scale,
+        logit_bias=card.calibration.bias,
+        optional_bands=card.optional_bands,
+        thresholds=card.thresholds,
         parameters=card.parameters,
         weights_bytes=card.weights_bytes,
         weights_sha256=card.weights_sha256,
     )
-    return part.model_dump(mode="json")
+    said: dict[str, object] = part.model_dump(mode="json")
+    return {key: value for key, value in said.items() if value or key not in _MAY_LACK}

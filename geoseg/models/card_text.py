@@ -29,11 +29,31 @@ def model_card_text(card: ModelCard) -> str:
 def _facts(card: ModelCard) -> list[str]:
     network = f"{card.spec.architecture} with {card.spec.encoder} encoder, trained from {_start(card)}"
     return [
-        f"- Bands: {', '.join(card.bands)}, pixels as {', '.join(sorted(card.normalizer.scales))}",
+        f"- Bands: {_bands(card)}, pixels as {', '.join(sorted(card.normalizer.scales))}",
         f"- Ground sampling distance: {card.gsd:g} m",
         f"- Network: {network}: {card.parameters:,} parameters, {card.weights_bytes / 1e6:.1f} MB",
-        f"- Tiles of {card.tile} px that share {card.overlap} px; temperature {card.temperature:.2f}",
+        f"- Tiles of {card.tile} px that share {card.overlap} px; {_calibration(card)}",
+        *_thresholds(card),
     ]
+
+
+def _bands(card: ModelCard) -> str:
+    said = ", ".join(card.bands)
+    return f"{said} ({', '.join(card.optional_bands)} may be missing)" if card.optional_bands else said
+
+
+def _calibration(card: ModelCard) -> str:
+    said = f"temperature {card.calibration.temperature:.2f}"
+    return f"{said}, a scale and a bias for each class" if card.calibration.is_vector else said
+
+
+def _thresholds(card: ModelCard) -> list[str]:
+    said = [
+        f"{entry.name} {threshold:g}"
+        for entry, threshold in zip(card.classes.classes, card.thresholds, strict=False)
+        if threshold
+    ]
+    return [f"- Given only from this probability on: {', '.join(said)}"] if said else []
 
 
 def _start(card: ModelCard) -> str:

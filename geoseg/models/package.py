@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -23,12 +23,14 @@ from torch import Tensor, nn
 from geoseg.classes import ClassMap
 from geoseg.errors import ModelError, OutputError
 from geoseg.models.build import build_network
+from geoseg.models.calibration import Calibration
 from geoseg.models.card import (
     CARD_FILE,
     WEIGHTS_FILE,
     ModelCard,
     card_from_json,
     card_to_json,
+    check_prediction_rules,
     check_prediction_sizes,
 )
 from geoseg.models.card_text import TEXT_FILE, model_card_text
@@ -70,14 +72,21 @@ class ModelPackage:
     overlap: int
     """Pixels shared by neighbouring tiles."""
 
-    temperature: float
-    """Logits are divided by it before the softmax."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """From its logits to those of the softmax, so that confidences are calibrated."""
+
+    optional_bands: tuple[str, ...] = ()
+    """Those of `bands` that a scene may lack."""
+
+    thresholds: tuple[float, ...] = ()
+    """For each class the probability that a pixel needs to be given it, 0 to 1; empty = 0 for all."""
 
     provenance: Mapping[str, object]
     """Title, data, licence, split and scores; JSON values."""
 
     def __post_init__(self) -> None:
-        check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd, temperature=self.temperature)
+        check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
+        check_prediction_rules(self)
         self.network.eval()
 
 
@@ -140,7 +149,9 @@ def load_package(path: Path) -> ModelPackage:
         normalizer=card.normalizer,
         tile=card.tile,
         overlap=card.overlap,
-        temperature=card.temperature,
+        calibration=card.calibration,
+        optional_bands=card.optional_bands,
+        thresholds=card.thresholds,
         provenance=card.provenance,
     )
 
@@ -155,7 +166,9 @@ def _card_of(package: ModelPackage, weights: bytes) -> ModelCard:
         normalizer=package.normalizer,
         tile=package.tile,
         overlap=package.overlap,
-        temperature=package.temperature,
+        calibration=package.calibration,
+        optional_bands=package.optional_bands,
+        thresholds=package.thresholds,
         provenance=package.provenance,
         parameters=sum(parameter.numel() for parameter in package.network.parameters()),
         weights_bytes=len(weights),

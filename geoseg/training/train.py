@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,10 +18,10 @@ from geoseg.config.predict import Progress
 from geoseg.config.train import TrainSettings
 from geoseg.data.augment import AugmentPlan
 from geoseg.data.chips import IGNORED
-from geoseg.data.confusion import ConfusionMatrix
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
 from geoseg.errors import ConfigError, LabelError, ModelError
 from geoseg.models.build import build_network
+from geoseg.models.calibration import Calibration
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.spec import NetworkSpec
@@ -34,10 +34,10 @@ from geoseg.training.loop import (
     Trainer,
     fit,
     predict_logits,
-    score,
 )
-from geoseg.training.regions import close_regions, open_regions
+from geoseg.training.regions import close_regions, label_sets, open_regions
 from geoseg.training.runs import RunDirectory, describe_environment
+from geoseg.training.scoring import SourceCounter, SplitScore, by_source, summarize
 
 _LOG_EVERY = 20
 
@@ -52,10 +52,10 @@ class TrainingResult:
     best_iteration: int
     """Steps after which they were taken."""
 
-    validation: ConfusionMatrix
+    validation: SplitScore
     """Of the best weights, on the regions they were chosen by."""
 
-    test: ConfusionMatrix | None
+    test: SplitScore | None
     """Of the best weights, on the regions that were only scored; None where there are none."""
 
 
@@ -92,20 +92,22 @@ class _Session:
         self._settings = settings
         self._run = run
         self._classes = settings.class_map
+        self._sets = label_sets(settings)
         self._learnt = open_regions(settings, cache_mb=settings.cache_mb)
         self._scored = open_regions(settings, cache_mb=max(1, settings.cache_mb // 4))
         device = choose_device(settings.device)
         self._bf16 = choose_precision(settings.precision, device) == "bf16"
         if next(region_chips(self._scored["val"], side=settings.tile, gsd=settings.gsd), None) is None:
             raise LabelError("no pixel to validate on has a known class: check the sources with split val or blocks")
-        self._sampler = ChipSampler(self._learnt["train"], _sampling_plan(settings), classes=len(self._classes))
+        self._sampler = ChipSampler(self._learnt["train"], _sampling_plan(settings), codes=len(self._sets.sets))
         self._normalizer = fit_normalizer(self._sampler, settings.scales)
         torch.manual_seed(settings.seed)
         self._spec = _network_spec(settings)
         network = build_network(self._spec, encoder_weights=settings.network.encoder_weights)
         if settings.start is not None:
             start_from(network, load_model(settings.start))
-        self._trainer = Trainer(network, _fit_plan(settings, bf16=self._bf16), device)
+        members = torch.from_numpy(self._sets.members)
+        self._trainer = Trainer(network, _fit_plan(settings, bf16=self._bf16), device, members=members)
         self._best = (0, -1.0)
 
     def close(self) -> None:
@@ -126,7 +128,7 @@ class _Session:
         make = BatchMaker(
             self._sampler,
             self._normalizer,
-            AugmentPlan(**settings.augment.model_dump(exclude={"gsd_jitter"})),
+            _augment_plan(settings),
             size=settings.batch_size,
             seed=settings.seed,
         )
@@ -151,24 +153,22 @@ class _Session:
     def finish(self) -> TrainingResult:
         """Calibrate and score the best weights, and write their package for good."""
         network = load_model(self._run.best).network.to(self._trainer.device)
-        pairs = list(self._logits(network, self._scored["val"]))
-        validation = score(pairs, classes=len(self._classes))
-        temperature = fit_temperature(*thin_out(pairs, ignored=IGNORED))
+        temperature = fit_temperature(*thin_out(self._single_class_logits(network), ignored=IGNORED))
+        validation = self._score(network, self._scored["val"])
         test = self._score(network, self._scored["test"]) if self._scored["test"] else None
-        scores: dict[str, object] = {"validation": self._summary(validation)}
+        scores: dict[str, object] = {"validation": summarize(validation)}
         if test is not None:
-            scores |= self._summary(test)
+            scores |= summarize(test)
         self._save(network, temperature=temperature, scores=scores)
         self._run.draw_curve()
         return TrainingResult(package=self._run.best, best_iteration=self._best[0], validation=validation, test=test)
 
     def _pause(self, iteration: int) -> None:
-        matrix = self._score(self._trainer.teacher.network, self._scored["val"])
-        summary = self._summary(matrix)
-        self._run.log({"iteration": iteration, "val_mean_iou": summary["mean_iou"], "val": summary})
-        if round(matrix.mean_iou, 4) > self._best[1]:
-            self._best = (iteration, round(matrix.mean_iou, 4))
-            self._save(self._trainer.teacher.network, temperature=1.0, scores={"validation": summary})
+        score = self._score(self._trainer.teacher.network, self._scored["val"])
+        self._run.log({"iteration": iteration, "val_mean_iou": round(score.mean_iou, 4), "val": summarize(score)})
+        if round(score.mean_iou, 4) > self._best[1]:
+            self._best = (iteration, round(score.mean_iou, 4))
+            self._save(self._trainer.teacher.network, temperature=1.0, scores={"validation": summarize(score)})
         self._run.save_state(self._trainer.state())
 
     def _logits(self, network: nn.Module, regions: Sequence[Region]) -> Iterator[LogitsWithLabels]:
@@ -177,11 +177,18 @@ class _Session:
         batches = (stack_chips([chip], self._normalizer) for chip in chips)
         return predict_logits(network, batches, device=self._trainer.device, bf16=self._bf16)
 
-    def _score(self, network: nn.Module, regions: Sequence[Region]) -> ConfusionMatrix:
-        return score(self._logits(network, regions), classes=len(self._classes))
+    def _single_class_logits(self, network: nn.Module) -> Iterator[LogitsWithLabels]:
+        for logits, labels in self._logits(network, self._scored["val"]):
+            yield logits, np.where(labels < len(self._classes), labels, np.uint8(IGNORED))
 
-    def _summary(self, matrix: ConfusionMatrix) -> dict[str, object]:
-        return summarize(matrix, self._classes)
+    def _score(self, network: nn.Module, regions: Sequence[Region]) -> SplitScore:
+        found = []
+        for (name, legend), members in by_source(regions).items():
+            counter = SourceCounter(name, legend, self._sets)
+            for logits, labels in self._logits(network, members):
+                counter.add(logits.argmax(axis=0), labels)
+            found.append(counter.score())
+        return SplitScore(tuple(score for score in found if score.confusion.pixels))
 
     def _save(self, network: nn.Module, *, temperature: float, scores: Mapping[str, object]) -> None:
         settings = self._settings
@@ -195,14 +202,14 @@ class _Session:
             normalizer=self._normalizer,
             tile=settings.tile,
             overlap=settings.overlap,
-            temperature=temperature,
+            calibration=Calibration(temperature=temperature),
             provenance=self._provenance(scores),
         )
         save_package(package, self._run.best, overwrite=True)
 
     def _provenance(self, scores: Mapping[str, object]) -> dict[str, object]:
         settings = self._settings
-        shares = pixel_shares(self._sampler.class_counts)
+        shares = pixel_shares(self._sampler.code_counts)
         stated: dict[str, object] = {
             "title": settings.title or settings.name,
             "licence": settings.licence,
@@ -219,27 +226,12 @@ class _Session:
                 "gsd_jitter": list(settings.augment.gsd_jitter),
                 "seed": settings.seed,
                 "start": settings.network.start or settings.network.encoder_weights or "random weights",
-                "class_shares": dict(zip(self._classes.names, shares, strict=True)),
+                "label_shares": dict(zip(self._sets.names, shares, strict=True)),
             },
         }
         for file in settings.provenance_files:
             stated |= _json_of(settings.expand(file))
         return stated
-
-
-def summarize(matrix: ConfusionMatrix, classes: ClassMap) -> dict[str, object]:
-    """Scores as plain JSON values; a class without pixels has no IoU."""
-    iou = {
-        name: round(value, 4)
-        for name, value in zip(classes.names, matrix.iou.tolist(), strict=True)
-        if not math.isnan(value)
-    }
-    return {
-        "mean_iou": round(matrix.mean_iou, 4),
-        "pixel_accuracy": round(matrix.pixel_accuracy, 4),
-        "iou": iou,
-        "pixels": matrix.pixels,
-    }
 
 
 def start_from(network: nn.Module, package: ModelPackage) -> None:
@@ -266,6 +258,11 @@ def _sampling_plan(settings: TrainSettings) -> SamplingPlan:
         class_balance=settings.class_balance,
         seed=settings.seed,
     )
+
+
+def _augment_plan(settings: TrainSettings) -> AugmentPlan:
+    optional = tuple(settings.bands.index(band) for band in settings.optional_bands)
+    return AugmentPlan(**settings.augment.model_dump(exclude={"gsd_jitter"}), optional=optional)
 
 
 def _network_spec(settings: TrainSettings) -> NetworkSpec:

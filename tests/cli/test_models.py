@@ -8,6 +8,7 @@ from geoseg.classes import ClassMap
 from geoseg.cli import models
 from geoseg.cli.app import run
 from geoseg.errors import ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
@@ -21,7 +22,7 @@ CARD = ModelCard(
     normalizer=Normalizer(scales={"uint8": 1 / 255}, mean=(0.3,) * 3, std=(0.1,) * 3),
     tile=512,
     overlap=128,
-    temperature=1.1,
+    calibration=Calibration(temperature=1.1),
     provenance={"title": "Meadows and lakes", "licence": "MIT", "scores": {"mean_iou": 0.71}, "chips": list(range(40))},
     parameters=1_234_567,
     weights_bytes=4_938_268,

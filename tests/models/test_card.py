@@ -9,6 +9,7 @@ from pystac.extensions.mlm import MLMExtension
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard, card_from_json, card_to_json
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
@@ -22,7 +23,7 @@ CARD = ModelCard(
     normalizer=Normalizer(scales={"uint8": 1 / 255, "uint16": 1e-4}, mean=(0.3, 0.4), std=(0.1, 0.2)),
     tile=64,
     overlap=32,
-    temperature=1.2,
+    calibration=Calibration(temperature=1.2),
     provenance={"title": "An example", "created": "2026-01-01T00:00:00Z", "scores": {"mean_iou": 0.71}},
     parameters=12,
     weights_bytes=48,
@@ -38,7 +39,10 @@ def test_a_card_comes_back_as_it_was():
 @given(gsd=finite, temperature=finite, mean=st.tuples(finite, finite), std=st.tuples(finite, finite))
 def test_numbers_come_back_to_the_last_bit(gsd, temperature, mean, std):
     card = replace(
-        CARD, gsd=gsd, temperature=temperature, normalizer=Normalizer(scales={"uint8": gsd}, mean=mean, std=std)
+        CARD,
+        gsd=gsd,
+        calibration=Calibration(temperature=temperature),
+        normalizer=Normalizer(scales={"uint8": gsd}, mean=mean, std=std),
     )
     assert card_from_json(card_to_json(card), origin="here") == card
 
@@ -79,3 +83,34 @@ def test_a_title_falls_back_on_the_name():
 def test_a_network_that_does_not_fit_its_legend_is_refused():
     with pytest.raises(ModelError, match="the network has 2 bands and 4 classes, the package names 2 and 3"):
         replace(CARD, spec=replace(CARD.spec, classes=4))
+
+
+def test_what_a_model_does_without_is_not_written():
+    part = json.loads(card_to_json(CARD))["properties"]["geoseg:prediction"]
+    assert not {"logit_scale", "logit_bias", "optional_bands", "thresholds"} & set(part)
+
+
+def test_vectors_optional_bands_and_thresholds_come_back():
+    card = replace(
+        CARD,
+        calibration=Calibration(temperature=0.7, scale=(1.0, 2.0, 0.5), bias=(0.0, -1.5, 0.25)),
+        optional_bands=("nir",),
+        thresholds=(0.0, 0.6, 1.0),
+    )
+    assert card_from_json(card_to_json(card), origin="here") == card
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"calibration": Calibration(scale=(1.0, 1.0))},
+        {"optional_bands": ("swir16",)},
+        {"optional_bands": ("red", "nir")},
+        {"thresholds": (0.5,)},
+        {"thresholds": (0.5, 0.5, 1.5)},
+        {"thresholds": (0.5, 0.5, float("nan"))},
+    ],
+)
+def test_rules_that_do_not_fit_bands_and_classes_are_refused(changes):
+    with pytest.raises(ModelError):
+        replace(CARD, **changes)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 from geoseg.classes import ClassMap
+from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard
 from geoseg.models.card_text import model_card_text
 from geoseg.models.spec import NetworkSpec
@@ -15,7 +18,6 @@ def card_of(**provenance):
         normalizer=Normalizer(scales={"uint8": 1.0}, mean=(0.0,), std=(1.0,)),
         tile=64,
         overlap=32,
-        temperature=1.0,
         provenance=provenance,
         parameters=1234,
         weights_bytes=5_000_000,
@@ -38,3 +40,24 @@ def test_only_what_is_known_is_told():
     plain = model_card_text(card_of())
     assert "##" not in plain
     assert "Held out: nothing." in plain
+
+
+def test_a_model_of_plain_rules_is_described_by_its_temperature():
+    assert "share 32 px; temperature 1.00\n" in model_card_text(card_of())
+    assert "probability" not in model_card_text(card_of())
+
+
+def test_optional_bands_vectors_and_thresholds_are_told():
+    card = replace(
+        card_of(),
+        bands=("red", "nir"),
+        optional_bands=("nir",),
+        spec=NetworkSpec(architecture="unet", encoder="resnet18", bands=2, classes=2),
+        normalizer=Normalizer(scales={"uint8": 1.0}, mean=(0.0,) * 2, std=(1.0,) * 2),
+        calibration=Calibration(bias=(0.0, 1.0)),
+        thresholds=(0.0, 0.6),
+    )
+    text = model_card_text(card)
+    assert "- Bands: red, nir (nir may be missing), pixels as uint8" in text
+    assert "temperature 1.00, a scale and a bias for each class" in text
+    assert "- Given only from this probability on: forest 0.6\n" in text

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from geoseg.errors import ModelError, OutputError
 from geoseg.models import package as package_module
+from geoseg.models.calibration import Calibration
 from geoseg.models.package import load_package, save_package
 
 
@@ -44,7 +45,9 @@ def test_a_package_comes_back_with_all_it_says(package, tmp_path, name):
         package,
         name="odd",
         gsd=0.37,
-        temperature=1.3,
+        calibration=Calibration(temperature=1.3, scale=(1.0, 0.5, 2.0), bias=(0.0, -1.0, 0.25)),
+        optional_bands=("blue",),
+        thresholds=(0.0, 0.5, 1.0),
         tile=96,
         overlap=32,
         spec=replace(package.spec, options={"decoder_channels": (256, 128, 64, 32, 16)}),
@@ -88,7 +91,7 @@ def test_a_package_that_cannot_be_written_leaves_nothing_behind(package, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "changes", [{"tile": 100}, {"tile": 0}, {"overlap": 64}, {"overlap": 17}, {"overlap": -1}, {"temperature": 0}]
+    "changes", [{"tile": 100}, {"tile": 0}, {"overlap": 64}, {"overlap": 17}, {"overlap": -1}, {"gsd": 0}]
 )
 def test_sizes_that_no_prediction_can_use_are_refused(package, changes):
     with pytest.raises(ModelError):

@@ -5,6 +5,7 @@ import torch
 from click.testing import CliRunner
 
 from geoseg.errors import ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.package import load_package, save_package
 from geoseg.raster.normalize import Normalizer
 from pipelines.average_models import average_models, main
@@ -17,7 +18,7 @@ def pair(tiny_model):
         for parameter in other.network.parameters():
             parameter.add_(1)
     normalizer = Normalizer(scales=other.normalizer.scales, mean=(0.6,) * 3, std=(0.4,) * 3)
-    return one, replace(other, temperature=2.0, normalizer=normalizer)
+    return one, replace(other, calibration=Calibration(temperature=2.0), normalizer=normalizer)
 
 
 def test_every_number_is_the_mean(pair):
@@ -25,7 +26,7 @@ def test_every_number_is_the_mean(pair):
     averaged = average_models(pair)
     for name, tensor in averaged.network.state_dict().items():
         assert torch.allclose(tensor.double(), (before[0][name].double() + before[1][name].double()) / 2), name
-    assert averaged.temperature == 1.5
+    assert averaged.calibration.temperature == 1.5
     assert averaged.normalizer.mean == pytest.approx((0.5,) * 3)
     assert averaged.normalizer.std == pytest.approx((0.3,) * 3)
 
@@ -39,5 +40,5 @@ def test_the_job_writes_a_package_that_loads(pair, tiny_model, tmp_path):
     save_package(pair[1], tmp_path / "other.zip")
     arguments = [str(tiny_model), str(tmp_path / "other.zip"), "-o", str(tmp_path / "mean.zip")]
     assert CliRunner().invoke(main, arguments, catch_exceptions=False).exit_code == 0
-    assert load_package(tmp_path / "mean.zip").temperature == 1.5
+    assert load_package(tmp_path / "mean.zip").calibration.temperature == 1.5
     assert CliRunner().invoke(main, arguments).exit_code == 1
