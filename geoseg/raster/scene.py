@@ -65,6 +65,12 @@ class SceneSource:
     storage_rows: int
     """Rows of the file's internal tiling, px: reads that start and end on multiples decode nothing twice."""
 
+    present: tuple[int, ...] = ()
+    """For each band its position among those that were asked for, from 0."""
+
+    by_position: bool = False
+    """True where the file has no names for its bands and they were taken in order."""
+
     remarks: tuple[str, ...] = ()
     """What had to be assumed, a line each."""
 
@@ -166,16 +172,30 @@ def warn_of(source: SceneSource) -> None:
         log.warning("%s: %s", source.path, remark)
 
 
-def describe_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> SceneSource:
-    """What `open_scene` needs to know of a raster."""
+def describe_scene(
+    path: str | Path, *, bands: Sequence[str] | None = None, optional: Sequence[str] = ()
+) -> SceneSource:
+    """What `open_scene` needs to know of a raster.
+
+    Args:
+        path: any raster GDAL opens.
+        bands: names or numbers from 1, in the order to read them; None takes all but alpha.
+        optional: those of `bands` that are left out where the raster lacks them.
+
+    Raises:
+        SceneError: if it is missing, not a raster, of an unsupported dtype, or lacks a band.
+        GeorefError: if its transform cannot be used.
+    """
     text = str(path)
     if not _FOR_GDAL.match(text) and not Path(text).exists():
         raise SceneError(f"{text}: no such file: check the path of the scene")
     with rasterio_errors(text), open_dataset(text) as dataset:
-        return _describe(text, dataset, bands)
+        return _describe(text, dataset, bands, optional)
 
 
-def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[str] | None) -> SceneSource:
+def _describe(
+    path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[str] | None, optional: Sequence[str]
+) -> SceneSource:
     if dataset.count == 0:
         raise SceneError(f"{path}: holds no bands of its own (a container?): give one of its subdatasets")
     remarks = [_NO_CRS.format(hint=_crs_hint(dataset))] if not dataset.crs else []
@@ -186,7 +206,7 @@ def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[st
         alpha = None
     file_bands = _PALETTE_BANDS if palette is not None else _file_bands(dataset, alpha)
     try:
-        indices, assumed = choose_bands(file_bands, wanted)
+        choice = choose_bands(file_bands, wanted, optional=optional)
         georef = GeoRef(
             crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
             transform=dataset.transform,
@@ -195,14 +215,14 @@ def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[st
         )
     except SceneError as error:
         raise type(error)(f"{path}: {error}") from error
-    if assumed:
-        remarks.append(assumed)
-    names = {band.index: band.name or f"band {band.index}" for band in file_bands}
+    if choice.remark:
+        remarks.append(choice.remark)
+    indices = choice.indices
     return SceneSource(
         path=path,
         georef=georef,
         indices=indices,
-        bands=tuple(names[index] for index in indices),
+        bands=choice.names,
         dtype="uint8" if palette is not None else _dtype_of(path, [dataset.dtypes[i - 1] for i in indices]),
         validity=ValidityRule(
             nodata=_nodata_of(dataset, (1,) if palette is not None else indices),
@@ -211,6 +231,8 @@ def _describe(path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[st
         ),
         palette=palette,
         storage_rows=min(dataset.block_shapes[0][0], dataset.height),
+        present=choice.present,
+        by_position=choice.by_position,
         remarks=tuple(remarks),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoseg.errors import SceneError
 from geoseg.raster.bands import FileBand, choose_bands, common_name
@@ -38,7 +40,10 @@ def file_bands(*kinds):
     ],
 )
 def test_bands_are_found_by_name_and_number(bands, wanted, indices):
-    assert choose_bands(file_bands(*bands), wanted) == (indices, None)
+    choice = choose_bands(file_bands(*bands), wanted)
+    assert choice.indices == indices
+    assert choice.present == tuple(range(len(wanted)))
+    assert (choice.by_position, choice.remark) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +57,10 @@ def test_bands_are_found_by_name_and_number(bands, wanted, indices):
     ],
 )
 def test_bands_without_names_are_taken_in_order_with_a_warning(bands, wanted, indices):
-    chosen, warning = choose_bands(file_bands(*bands), wanted)
-    assert chosen == indices
-    assert warning.startswith("the bands have no names")
+    choice = choose_bands(file_bands(*bands), wanted)
+    assert choice.indices == indices
+    assert choice.by_position
+    assert choice.remark.startswith("the bands have no names")
 
 
 @pytest.mark.parametrize(
@@ -76,9 +82,72 @@ def test_a_band_that_is_not_there_is_an_error_that_says_what_is(bands, wanted, m
 
 
 def test_without_a_wish_every_band_but_alpha_is_read():
-    assert choose_bands(file_bands("red", "alpha", "blue"), None) == ((1, 3), None)
+    choice = choose_bands(file_bands("red", "alpha", "blue"), None)
+    assert (choice.indices, choice.names, choice.remark) == ((1, 3), ("red", "blue"), None)
 
 
 def test_one_band_has_one_spelling():
     assert {common_name(text) for text in ("Near Infrared", "NIR", "near-infrared", "nir", "N")} == {"nir"}
     assert common_name("nir08") == "nir08"
+
+
+MULTISPECTRAL = ("blue", "green", "red", "nir", "swir16", "swir22")
+SWIRS = ("swir16", "swir22")
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "indices", "present"),
+    [
+        (("blue", "green", "red", "nir", "swir16", "swir22"), (1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 5)),
+        (("swir2", "nir", "red", "green", "blue"), (5, 4, 3, 2, 1), (0, 1, 2, 3, 5)),
+        (("red", "green", "blue", "nir08"), (3, 2, 1, 4), (0, 1, 2, 3)),
+        (("", "", "", ""), (1, 2, 3, 4), (0, 1, 2, 3)),
+        (("", "", "", "", "", ""), (1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_an_optional_band_that_is_not_there_is_left_out(descriptions, indices, present):
+    choice = choose_bands(file_bands(*(f"gray:{text}" for text in descriptions)), MULTISPECTRAL, optional=SWIRS)
+    assert (choice.indices, choice.present) == (indices, present)
+
+
+@pytest.mark.parametrize(
+    ("descriptions", "message"),
+    [
+        (("blue", "green", "red", "swir16", "swir22"), "no band is called 'nir'"),
+        (("",) * 5, "bands without names: the scene has 5"),
+        (("",) * 3, "too few bands: the scene has 3"),
+    ],
+)
+def test_the_other_bands_are_still_needed(descriptions, message):
+    with pytest.raises(SceneError, match=message):
+        choose_bands(file_bands(*(f"gray:{text}" for text in descriptions)), MULTISPECTRAL, optional=SWIRS)
+
+
+@given(
+    descriptions=st.lists(st.sampled_from([*MULTISPECTRAL, "pan", "coastal"]), min_size=1, max_size=8, unique=True),
+    optional=st.sets(st.sampled_from(MULTISPECTRAL), max_size=5),
+)
+def test_what_is_found_is_what_a_plain_search_finds(descriptions, optional):
+    bands = file_bands(*(f"gray:{text}" for text in descriptions))
+    lacking = [name for name in MULTISPECTRAL if name not in descriptions and name not in optional]
+    if lacking:
+        with pytest.raises(SceneError, match=f"no band is called '{lacking[0]}'"):
+            choose_bands(bands, MULTISPECTRAL, optional=tuple(optional))
+        return
+    choice = choose_bands(bands, MULTISPECTRAL, optional=tuple(optional))
+    assert [descriptions[index - 1] for index in choice.indices] == list(choice.names)
+    assert [MULTISPECTRAL[place] for place in choice.present] == list(choice.names)
+    assert set(choice.names) == set(MULTISPECTRAL) & set(descriptions)
+
+
+def test_a_band_can_be_asked_for_by_the_code_of_its_satellite():
+    bands = file_bands("gray:B04", "gray:B03", "gray:B02", "gray:B8A")
+    assert choose_bands(bands, ("B02", "B03", "B04")).indices == (3, 2, 1)
+    assert choose_bands(bands, ("red", "nir")).indices == (1, 4)
+    assert choose_bands(bands, ("red", "nir")).names == ("red", "nir08")
+
+
+def test_codes_that_were_guessed_are_told():
+    choice = choose_bands(file_bands("gray:SR_B4", "gray:SR_B3", "gray:SR_B2"), RGB)
+    assert choice.indices == (1, 2, 3)
+    assert choice.remark == "band names such as SR_B4 are taken for Landsat 8 or 9's"
