@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,24 +24,39 @@ class Decision:
     """Where they lie."""
 
     class_ids: NDArray[np.uint8]
-    """(height, width); 255 exactly where the scene is not valid."""
+    """(height, width); 255 where the scene is not valid or no class reaches its threshold, and nowhere else."""
 
     confidence: NDArray[np.uint8]
-    """(height, width); probability of the chosen class in percent, 0 to 100; 255 where the scene is not valid."""
+    """(height, width); probability of the chosen class in percent, 0 to 100; 255 where `class_ids` is 255."""
 
     probabilities: NDArray[np.uint8] | None
     """(classes, height, width) in percent, 255 where the scene is not valid; None unless asked for."""
 
 
-def decide(strip: Strip, classes: ClassMap, *, with_probabilities: bool) -> Decision:
-    """The most probable class of each pixel and how probable it is; of equals the first in the legend."""
-    best, index = strip.probabilities.max(dim=0)
+def decide(strip: Strip, classes: ClassMap, *, with_probabilities: bool, thresholds: Sequence[float] = ()) -> Decision:
+    """The most probable class of each pixel and how probable it is; of equals the first in the legend.
+
+    Args:
+        strip: the probabilities.
+        classes: the legend.
+        with_probabilities: whether to keep the probability of every class too.
+        thresholds: for each class the probability that a pixel needs to be given it; empty = 0 for all. Of the
+            classes that reach their threshold the most probable is chosen; where none does, none is.
+    """
+    decided = strip.valid
+    if any(thresholds):
+        needed = torch.tensor(thresholds, dtype=strip.probabilities.dtype, device=strip.probabilities.device)
+        reaching = strip.probabilities >= needed[:, None, None]
+        best, index = strip.probabilities.where(reaching, -torch.inf).max(dim=0)
+        decided = decided & reaching.any(dim=0).cpu().numpy()
+    else:
+        best, index = strip.probabilities.max(dim=0)
     class_ids = classes.ids_of_indices()[index.cpu().numpy()]
-    class_ids[~strip.valid] = NODATA_ID
+    class_ids[~decided] = NODATA_ID
     return Decision(
         window=strip.window,
         class_ids=class_ids,
-        confidence=_percent(best, strip.valid),
+        confidence=_percent(best, decided),
         probabilities=_percent(strip.probabilities, strip.valid) if with_probabilities else None,
     )
 

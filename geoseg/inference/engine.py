@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -35,7 +36,8 @@ class Engine(Protocol):
         """What each pixel may be.
 
         Args:
-            images: (n, bands, tile, tile) in the numbers of the scene; n and tile never change in a run.
+            images: (n, bands, tile, tile) in the numbers of the scene, of the bands it has; n and tile
+                never change in a run.
             usable: (n, tile, tile), False where the image holds nothing.
 
         Returns:
@@ -63,6 +65,7 @@ class TorchEngine:
         device: str = "auto",
         precision: Precision = "auto",
         threads: int = 0,
+        present: Sequence[int] | None = None,
     ) -> None:
         """Put a package's network on a device.
 
@@ -72,6 +75,8 @@ class TorchEngine:
             device: a torch device, or auto.
             precision: of the convolutions, or auto.
             threads: cores to use on a CPU; 0 takes as many as torch would.
+            present: positions among the model's bands of those that images hold; None = all. To the network the
+                others are everywhere the mean of the training imagery.
 
         Raises:
             ModelError: if the model was not trained on pixels of that dtype.
@@ -86,6 +91,9 @@ class TorchEngine:
         scale = package.normalizer.scale_for(dtype)
         mean = torch.tensor(package.normalizer.mean, dtype=torch.float64)
         std = torch.tensor(package.normalizer.std, dtype=torch.float64)
+        self._bands = len(package.bands)
+        self._present = list(range(self._bands) if present is None else present)
+        mean, std = mean[self._present], std[self._present]
         shape = (1, -1, 1, 1)
         self._factor = (scale / std).to(torch.float32).view(shape).to(self._device)
         self._offset = (mean / std).to(torch.float32).view(shape).to(self._device)
@@ -133,6 +141,10 @@ class TorchEngine:
         numbers = torch.from_numpy(images).to(self._device, non_blocking=True).to(torch.float32)
         there = torch.from_numpy(usable).to(self._device, non_blocking=True)[:, None]
         inputs = torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
+        if len(self._present) < self._bands:
+            every = inputs.new_zeros((len(inputs), self._bands, *inputs.shape[2:]))
+            every[:, self._present] = inputs
+            inputs = every
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
             logits = self._network(inputs)

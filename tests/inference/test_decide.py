@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoseg.inference.decide import decide, joined
 from geoseg.tiling.blend import Strip
@@ -63,3 +65,35 @@ def test_strips_join_to_their_block(legend, with_probabilities):
         assert np.array_equal(block.probabilities, whole.probabilities)
     else:
         assert block.probabilities is None
+
+
+def by_hand(probabilities, thresholds):
+    """The position of the most probable class that reaches its threshold, None where none does."""
+    order = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])
+    return next((index for index in order if probabilities[index] >= thresholds[index]), None)
+
+
+@given(
+    pixels=st.lists(st.tuples(*[st.integers(0, 8)] * 3), min_size=1, max_size=12),
+    thresholds=st.tuples(*[st.integers(0, 8)] * 3),
+    covered=st.booleans(),
+)
+def test_a_class_is_given_only_from_its_threshold_on(legend, pixels, thresholds, covered):
+    probabilities = np.array(pixels, dtype=np.float32).T[:, None] / 8
+    needed = [threshold / 8 for threshold in thresholds]
+    decision = decide(
+        a_strip(probabilities, [[covered] * len(pixels)]), legend, with_probabilities=True, thresholds=needed
+    )
+    for place in range(len(pixels)):
+        chosen = by_hand(probabilities[:, 0, place].tolist(), needed) if covered else None
+        class_id = 255 if chosen is None else legend.classes[chosen].id
+        percent = 255 if chosen is None else round(float(probabilities[chosen, 0, place]) * 100)
+        assert (decision.class_ids[0, place], decision.confidence[0, place]) == (class_id, percent)
+        assert (decision.probabilities[:, 0, place] == 255).all() == (not covered)
+
+
+def test_the_next_class_takes_what_the_first_may_not(legend):
+    strip = a_strip([[[0.5, 0.7, 0.45]], [[0.3, 0.2, 0.15]], [[0.2, 0.1, 0.4]]])
+    decision = decide(strip, legend, with_probabilities=False, thresholds=(0.6, 0.35, 0.3))
+    assert decision.class_ids.tolist() == [[255, 0, 7]]
+    assert decision.confidence.tolist() == [[255, 70, 40]]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from geoseg.errors import ConfigError, ModelError
 from geoseg.inference.engine import TorchEngine, default_batch_size
+from geoseg.models.calibration import Calibration
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import load_package
 
@@ -108,3 +112,38 @@ def test_a_batch_keeps_every_thread_busy():
     assert default_batch_size(torch.device("cpu"), 256) == 1
     assert default_batch_size(torch.device("cuda"), 4096) == 1
     assert default_batch_size(torch.device("cuda"), 512) == 32
+
+
+def test_logits_are_scaled_shifted_and_divided_before_the_softmax(package):
+    calibration = Calibration(temperature=1.7, scale=(0.5, 1.0, 2.0), bias=(0.3, -0.6, 0.0))
+    inputs = torch.from_numpy((IMAGES / 255 - 0.4) / 0.2).float()
+    with torch.inference_mode():
+        logits = package.network(inputs).double().numpy()
+    stretched = (
+        logits * np.reshape(calibration.scale, (1, 3, 1, 1)) + np.reshape(calibration.bias, (1, 3, 1, 1))
+    ) / 1.7
+    found = an_engine(replace(package, calibration=calibration), precision="fp32").probabilities(IMAGES, USABLE)
+    np.testing.assert_allclose(found.numpy(), special.softmax(stretched, axis=1), atol=1e-4)
+
+
+def test_a_vector_of_ones_and_zeros_changes_nothing(package):
+    plain = replace(package, calibration=Calibration(temperature=1.3))
+    written_out = replace(package, calibration=Calibration(temperature=1.3).filled(3))
+    found = [an_engine(one).probabilities(IMAGES, USABLE) for one in (plain, written_out)]
+    torch.testing.assert_close(*found)
+
+
+def test_a_band_that_is_not_there_looks_like_the_mean_of_the_training_imagery(package):
+    images = IMAGES.astype(np.float32) / 255
+    filled = images.copy()
+    filled[:, 1] = 0.4
+    whole = an_engine(package, dtype="float32", precision="fp32").probabilities(filled, USABLE)
+    part = an_engine(package, dtype="float32", precision="fp32", present=(0, 2)).probabilities(
+        images[:, [0, 2]], USABLE
+    )
+    torch.testing.assert_close(part, whole, atol=1e-5, rtol=1e-4)
+
+
+def test_all_bands_present_is_the_same_bits_as_nothing_said(package):
+    said = an_engine(package, present=(0, 1, 2)).probabilities(IMAGES, USABLE)
+    assert torch.equal(said, an_engine(package).probabilities(IMAGES, USABLE))
