@@ -1,0 +1,24 @@
+"""What training makes small. Every loss honours a weight per pixel; a crop without a known pixel costs exactly 0.
+
+All losses take labels that leave several classes open (partial labels) beside labels of one class.
+"""
+
+from geoseg.training.losses.overlap import lovasz_softmax, soft_dice
+from geoseg.training.losses.per_pixel import cross_entropy, focal, hard_weights
+from geoseg.training.losses.target import Target, known_pixels, target_of, weighted_mean
+from geoseg.training.losses.weighted import SegmentationLoss, balanced_weights, segmentation_loss
+
+__all__ = [
+    "SegmentationLoss",
+    "Target",
+    "balanced_weights",
+    "cross_entropy",
+    "focal",
+    "hard_weights",
+    "known_pixels",
+    "lovasz_softmax",
+    "segmentation_loss",
+    "soft_dice",
+    "target_of",
+    "weighted_mean",
+]
