@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -17,6 +17,7 @@ TILE_MULTIPLE = 32
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 Grid = Literal["model", "scene"]
+Tta = Literal["none", "d4"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -32,6 +33,17 @@ def _split_bands(value: object) -> object:
     return tuple(str(part) for part in parts)
 
 
+def _split_thresholds(value: object) -> object:
+    """`"water=0.6,road=0.5"` as it comes from the command line, to a mapping; YAML has one already."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",")]
+    if not all(name.strip() and equals and number.strip() for name, equals, number in pairs):
+        raise PydanticCustomError("thresholds", "Input should be class=probability pairs separated by commas")
+    return {name.strip(): number.strip() for name, _, number in pairs}
+
+
+Thresholds = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_split_thresholds)]
 BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
 
 
@@ -45,7 +57,8 @@ class PredictSettings(Settings):
     )
     bands: BandList | None = Field(
         default=None,
-        description="The scene's bands in the model's order, by name or number: red,green,blue or 4,3,2.",
+        description="The scene's bands in the model's order, by name or number: red,green,blue or 4,3,2. All of the "
+        "model's, or all but its optional ones.",
     )
     tile: int | None = Field(
         default=None,
@@ -69,6 +82,16 @@ class PredictSettings(Settings):
     precision: Precision = Field(
         default="auto",
         description="Number format of the network; auto takes the device's fastest.",
+    )
+    tta: Tta = Field(
+        default="none",
+        description="Average over turned and mirrored tiles: d4 takes all eight, and eight times as long.",
+    )
+    thresholds: Thresholds | None = Field(
+        default=None,
+        description="Probability that a pixel needs to be given a class: water=0.6,road=0.5; otherwise the next most "
+        "probable class that reaches its own gets it, and 255 (nodata) where none does. Classes not named keep the "
+        "model's, mostly 0.",
     )
     block_rows: int | None = Field(
         default=None,
@@ -124,6 +147,8 @@ class PredictOptions(TypedDict, total=False):
     batch_size: int | None
     device: str
     precision: Precision
+    tta: Tta
+    thresholds: str | Mapping[str, float] | None
     block_rows: int | None
     workers: int
     scheduler: str | None

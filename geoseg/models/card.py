@@ -29,6 +29,7 @@ _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 _FORMAT = 1
 _MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds"}  # left out where empty
+_NARROW = ("demo-", "buildings-")  # begin the names of packages for drawn landscapes and for one theme
 _DEEPEST = 32  # networks halve the image up to five times
 
 
@@ -96,6 +97,11 @@ class ModelCard:
     def title(self) -> str:
         """One line for people."""
         return str(self.provenance.get("title", self.name))
+
+    @property
+    def is_general(self) -> bool:
+        """True where it maps land cover at large: not one theme alone, and no drawn landscapes."""
+        return not self.provenance.get("theme") and not self.name.startswith(_NARROW)
 
     @property
     def holdout_mean_iou(self) -> float | None:

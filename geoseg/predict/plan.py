@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.config.predict import PredictSettings
-from geoseg.errors import ModelError, SceneError
+from geoseg.errors import ConfigError, ModelError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.models.card import ModelCard
 from geoseg.models.zoo import find_model, packaged_models, read_card
-from geoseg.raster.scene import SceneSource, describe_scene, warn_of
+from geoseg.predict.choice import choose_card, match_bands
+from geoseg.raster.scene import SceneSource, warn_of
 from geoseg.tiling.grid import TileGrid
 
 log = logging.getLogger(__name__)
@@ -20,12 +21,9 @@ log = logging.getLogger(__name__)
 GSD_TOLERANCE = 1.25
 """A scene whose pixels are up to this much larger or smaller than the model's is read as it is."""
 
-_DEMO = "demo-"  # packages of this name are for made-up scenes
 _ROUNDING = 0.01
-_COARSEST = 4.0
 _WIDEST = 2**24  # memory follows the width
 _COARSEST_CHOSEN = 16.0  # beyond, a map would hold hundreds of pixels for each of the scene
-_FINEST = 32.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +48,14 @@ class PredictPlan:
     output: GeoRef
     """The grid of the outputs."""
 
+    thresholds: tuple[float, ...]
+    """For each class the probability that a pixel needs to be given it."""
+
+    @property
+    def present(self) -> tuple[int, ...]:
+        """Positions among the model's bands of those that the scene has."""
+        return self.source.present
+
     @property
     def regrids(self) -> bool:
         """True where the outputs are on another grid than the one the model sees."""
@@ -63,10 +69,12 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
         SceneError: if the scene cannot be read or lacks a band.
         ModelError: if the model is unknown, broken, or does not take such pixels.
         GridError: if tile and overlap do not go together.
+        ConfigError: if a threshold is for a class that the model does not have.
     """
     model, card = _choose_model(scene, settings)
-    source = describe_scene(scene, bands=_wanted_bands(card, settings))
+    source = match_bands(scene, card, settings.bands)
     warn_of(source)
+    _tell_missing(source, card)
     card.normalizer.scale_for(source.dtype)
     factor = _factor(source, card)
     seen = source.georef if factor == 1 else source.georef.rescaled(factor)
@@ -86,17 +94,8 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
         factor=factor,
         grid=TileGrid(height=seen.height, width=seen.width, tile=tile, overlap=overlap),
         output=source.georef if settings.grid == "scene" else seen,
+        thresholds=_thresholds(card, settings),
     )
-
-
-def _wanted_bands(card: ModelCard, settings: PredictSettings) -> tuple[str, ...]:
-    wanted = settings.bands or card.bands
-    if len(wanted) != len(card.bands):
-        raise SceneError(
-            f"--bands names {len(wanted)} band(s), model {card.name} takes {len(card.bands)}: "
-            f"{', '.join(card.bands)}, in this order"
-        )
-    return wanted
 
 
 def _factor(source: SceneSource, card: ModelCard) -> float:
@@ -134,34 +133,24 @@ def _choose_model(scene: str | Path, settings: PredictSettings) -> tuple[Path, M
     if settings.model != "auto":
         path = find_model(settings.model)
         return path, read_card(path)
-    describe_scene(scene, bands=settings.bands)  # a scene that cannot be read is no fault of the models
-    reasons, fitting = [], []
-    for name in packaged_models():
-        if name.startswith(_DEMO):
-            continue
-        path = find_model(name)
-        card = read_card(path)
-        try:
-            fitting.append((_misfit(scene, card, settings), name, path, card))
-        except (SceneError, ModelError) as error:
-            reasons.append(f"{name}: {error}")
-    if not fitting:
-        if len(reasons) == 1:
-            raise ModelError(f"no packaged model fits this scene: {reasons[0]}")
-        raise ModelError("no packaged model fits this scene: " + "; ".join(reasons or ["none is installed"]))
-    _, _, path, card = min(fitting, key=lambda entry: entry[:2])
-    return path, card
+    cards = {name: read_card(find_model(name)) for name in packaged_models()}
+    name = choose_card(scene, cards, settings.bands)
+    return find_model(name), cards[name]
 
 
-def _misfit(scene: str | Path, card: ModelCard, settings: PredictSettings) -> float:
-    """How far the pixel sizes of scene and model are apart, |log ratio|; raises where they cannot meet."""
-    source = describe_scene(scene, bands=_wanted_bands(card, settings))
-    card.normalizer.scale_for(source.dtype)
-    gsd = source.georef.gsd
-    if gsd is None:
-        return 0.0
-    if not 1 / _FINEST <= gsd / card.gsd <= _COARSEST:
-        raise ModelError(
-            f"its pixels are {gsd:.3g} m, the model was trained at {card.gsd:g} m: choose a model with --model"
+def _thresholds(card: ModelCard, settings: PredictSettings) -> tuple[float, ...]:
+    """For each class the probability it needs, the model's where the settings say nothing."""
+    said = settings.thresholds or {}
+    unknown = sorted(set(said) - set(card.classes.names))
+    if unknown:
+        raise ConfigError(
+            f"thresholds: model {card.name} has no class {unknown[0]!r}: it has {', '.join(card.classes.names)}"
         )
-    return abs(math.log(gsd / card.gsd))
+    own = card.thresholds or (0.0,) * len(card.classes)
+    return tuple(said.get(name, threshold) for name, threshold in zip(card.classes.names, own, strict=True))
+
+
+def _tell_missing(source: SceneSource, card: ModelCard) -> None:
+    missing = [band for place, band in enumerate(card.bands) if place not in source.present]
+    if missing:
+        log.warning("%s: has no %s: model %s maps without, less surely", source.path, ", ".join(missing), card.name)

@@ -185,6 +185,8 @@ def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
             device=settings.device,
             precision=settings.precision,
             threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
+            tta=settings.tta,
+            present=plan.present,
             version=hashlib.sha256(card_to_json(plan.card).encode()).hexdigest(),
         ),
         classes=plan.card.classes,
@@ -193,4 +195,5 @@ def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
         on_scene_grid=plan.regrids,
         batch_size=settings.batch_size,
         with_probabilities=settings.probabilities,
+        thresholds=plan.thresholds,
     )

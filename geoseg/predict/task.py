@@ -12,10 +12,12 @@ from pathlib import Path
 import torch
 
 from geoseg.classes import ClassMap
+from geoseg.config.predict import Tta
 from geoseg.inference.decide import Decision, decide, joined
-from geoseg.inference.engine import TorchEngine, default_batch_size
+from geoseg.inference.engine import Engine, TorchEngine, default_batch_size
 from geoseg.inference.regrid import regrid, window_on_model_grid
 from geoseg.inference.segment import segment
+from geoseg.inference.symmetry import D4Engine
 from geoseg.models.device import Precision
 from geoseg.models.zoo import load_model
 from geoseg.raster.resample import ResampledScene
@@ -45,6 +47,12 @@ class EngineChoice:
 
     threads: int
     """Cores to use on a CPU; 0 takes as many as torch would where it runs."""
+
+    tta: Tta = "none"
+    """d4 averages over the eight turns and mirrorings of each tile."""
+
+    present: tuple[int, ...] | None = None
+    """Positions among the model's bands of those that the scene has; None = all."""
 
     version: str = ""
     """Digest of the package's card, so that a package that was replaced is loaded anew."""
@@ -78,19 +86,24 @@ class BlockTask:
     with_probabilities: bool
     """True where the probability of every class is wanted too."""
 
+    thresholds: tuple[float, ...] = ()
+    """For each class the probability that a pixel needs to be given it; empty = 0 for all."""
+
     def __call__(self, block: Window) -> Decision:
         """Decide the pixels of a block."""
         return joined(self.parts(block))
 
     def parts(self, block: Window) -> Iterator[Decision]:
         """The same, in full-width rows from top to bottom."""
-        engine = engine_for(self.engine)
+        engine, threads = engine_for(self.engine)
+        size = self.batch_size or default_batch_size(engine.device, self.grid.tile, threads=threads)
         with _one_thread():
-            for strip in self._strips(block, engine):
-                yield decide(strip, self.classes, with_probabilities=self.with_probabilities)
+            for strip in self._strips(block, engine, size):
+                yield decide(
+                    strip, self.classes, with_probabilities=self.with_probabilities, thresholds=self.thresholds
+                )
 
-    def _strips(self, block: Window, engine: TorchEngine) -> Iterator[Strip]:
-        size = self.batch_size or default_batch_size(engine.device, self.grid.tile, threads=engine.threads)
+    def _strips(self, block: Window, engine: Engine, size: int) -> Iterator[Strip]:
         with Scene(self.source) as scene:
             if self.factor == 1:
                 yield from segment(scene, self.grid, engine, block=block, batch_size=size)
@@ -120,15 +133,20 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def engine_for(choice: EngineChoice) -> TorchEngine:
-    """The engine of a choice, built once in a process."""
+def engine_for(choice: EngineChoice) -> tuple[Engine, int]:
+    """The engine of a choice, built once in a process, and how many tiles it computes at a time on a CPU."""
     with _BUILDING:
         return _built(choice)
 
 
 @functools.lru_cache(maxsize=2)
-def _built(choice: EngineChoice) -> TorchEngine:
-    package = load_model(choice.model)
-    return TorchEngine(
-        package, dtype=choice.dtype, device=choice.device, precision=choice.precision, threads=choice.threads
+def _built(choice: EngineChoice) -> tuple[Engine, int]:
+    engine = TorchEngine(
+        load_model(choice.model),
+        dtype=choice.dtype,
+        device=choice.device,
+        precision=choice.precision,
+        threads=choice.threads,
+        present=choice.present,
     )
+    return D4Engine(engine) if choice.tta == "d4" else engine, engine.threads

@@ -45,6 +45,12 @@ def test_bands_may_be_numbers():
     assert predict_settings(bands=1).bands == ("1",)
 
 
+def test_thresholds_are_the_same_from_text_and_from_a_mapping():
+    from_text = predict_settings(thresholds=" low vegetation = 0.6, road=0.25")
+    assert from_text == predict_settings(thresholds={"low vegetation": 0.6, "road": 0.25})
+    assert from_text.thresholds == {"low vegetation": 0.6, "road": 0.25}
+
+
 @pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:1"])
 def test_known_devices_are_accepted(device):
     assert predict_settings(device=device).device == device
@@ -68,6 +74,12 @@ def test_known_devices_are_accepted(device):
         ({"workers": 0}, "workers: "),
         ({"mapping_unit": -1}, "mapping_unit: "),
         ({"mapping_unit": float("nan")}, "mapping_unit: Input should be a finite number"),
+        ({"tta": "d8"}, "tta: Input should be 'none' or 'd4' (got 'd8')"),
+        ({"thresholds": "water"}, "thresholds: Input should be class=probability pairs separated by commas"),
+        ({"thresholds": "water=0.5,"}, "thresholds: Input should be class=probability pairs"),
+        ({"thresholds": "water=1.5"}, "thresholds.water: Input should be less than or equal to 1 (got '1.5')"),
+        ({"thresholds": {"water": float("nan")}}, "thresholds.water: Input should be"),
+        ({"thresholds": "water=much"}, "thresholds.water: Input should be a valid number"),
         ({"mapping_units": 1}, "known keys: model, bands"),
     ],
 )

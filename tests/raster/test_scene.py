@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 
 from geoseg.errors import GeorefError, SceneError
-from geoseg.raster.scene import describe_scene, open_scene
+from geoseg.raster.scene import Scene, describe_scene, open_scene
 from geoseg.window import Window
 
 SIZE = (70, 90)
@@ -235,3 +235,13 @@ def test_a_transform_that_squeezes_the_scene_is_refused(tmp_path, write_scene):
     (tmp_path / "flat.vrt").write_text(text)
     with pytest.raises(GeorefError, match=r"flat\.vrt: the transform"):
         describe_scene(tmp_path / "flat.vrt")
+
+
+def test_an_optional_band_that_is_not_there_is_not_read(write_scene):
+    path = write_scene(np.stack([np.full((5, 6), number, dtype=np.uint16) for number in (7, 9)]))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = ("B08", "B04")
+    source = describe_scene(path, bands=("red", "swir16", "nir"), optional=("swir16",))
+    assert (source.indices, source.bands, source.present) == ((2, 1), ("red", "nir"), (0, 2))
+    with Scene(source) as scene:
+        assert scene.read(scene.georef.window).image[:, 0, 0].tolist() == [9, 7]
