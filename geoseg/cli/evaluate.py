@@ -1,74 +1,100 @@
-"""`geoseg evaluate PREDICTED REFERENCE`: how good a map is."""
+"""`geoseg evaluate PREDICTED... REFERENCE...`: how good maps are."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from geoseg.cli.evaluation_tables import show_comparison, show_evaluation
 from geoseg.cli.options import settings_options
-from geoseg.cli.tables import show_table
 from geoseg.config.evaluate import EvaluateSettings
-from geoseg.evaluation.compare import evaluate
-from geoseg.evaluation.scores import Evaluation
+from geoseg.evaluation.output import write_comparison
+from geoseg.evaluation.pool import ScenePaths, compare
+
+__all__ = ["command", "scene_paths", "show_evaluation"]
+
+_FILE = click.Path(path_type=Path)
 
 
 @click.command("evaluate")
-@click.argument("predicted", type=click.Path(path_type=Path))
-@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=_FILE, metavar="PREDICTED... [REFERENCE...]")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    type=_FILE,
+    help="A reference; all PATHS are then maps. Once for all maps, or once for each, in their order.",
+)
+@click.option(
+    "--confidence",
+    "confidences",
+    multiple=True,
+    type=_FILE,
+    help="Confidence of a map, per cent, for calibration; once for each map, in their order.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=_FILE,
+    metavar="DIR",
+    help="Folder for scores as JSON and CSV, pictures, a web page, and blocks as a GeoPackage.",
+)
 @settings_options(EvaluateSettings)
 @click.option("--json", "as_json", is_flag=True, help="Write the scores as JSON.")
-def command(settings: EvaluateSettings, predicted: Path, reference: Path, *, as_json: bool) -> None:
-    """Compare a class raster with a reference.
+def command(
+    settings: EvaluateSettings,
+    paths: tuple[Path, ...],
+    references: tuple[Path, ...],
+    confidences: tuple[Path, ...],
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Compare class rasters with references.
 
-    PREDICTED is a class raster; REFERENCE holds the true classes, also on another grid or in another CRS.
-    Pixels that are nodata in either count in no score.
+    The first half of the paths are maps, the second half their references, in the same order: `a.tif a_ref.tif`, or
+    `a.tif b.tif a_ref.tif b_ref.tif`. With --reference all paths are maps.
+
+    A reference holds the true classes, as a raster of class ids or as a vector layer (--attribute), also on another
+    grid or in another CRS. Pixels that are nodata in either count in no score. A class that is only in the map counts
+    with an IoU of 0.
     """
-    evaluation = evaluate(predicted, reference, ignore=settings.ignore, label_map=settings.label_map)
+    comparison = compare(scene_paths(paths, references, confidences), settings)
+    if folder is not None:
+        write_comparison(comparison, folder, overwrite=settings.overwrite)
     if as_json:
-        click.echo(json.dumps(evaluation.as_json(), indent=2))
+        click.echo(json.dumps(comparison.as_json(), indent=2))
     else:
-        show_evaluation(evaluation)
+        show_comparison(comparison)
 
 
-def show_evaluation(evaluation: Evaluation) -> None:
-    """Write the scores of the whole map, of each class, and the confusion matrix to stdout."""
-    click.echo(
-        f"mean IoU {evaluation.mean_iou:.3f}, pixel accuracy {evaluation.pixel_accuracy:.3f}, "
-        f"mean pixel accuracy {evaluation.mean_pixel_accuracy:.3f} over {evaluation.pixels:,} pixels"
-    )
-    if evaluation.unmapped_share:
-        click.echo(f"{evaluation.unmapped_share:.2%} of the reference is not mapped and counts in no score")
-    click.echo()
-    _show_classes(evaluation)
-    click.echo()
-    _show_confusion(evaluation)
+def scene_paths(paths: Sequence[Path], references: Sequence[Path], confidences: Sequence[Path]) -> list[ScenePaths]:
+    """Which file belongs to which map.
+
+    Raises:
+        click.UsageError: if their numbers do not fit.
+    """
+    maps, labels = _halves(paths) if not references else (paths, references)
+    if len(labels) == 1:
+        labels = [*labels] * len(maps)
+    if len(labels) != len(maps):
+        raise click.UsageError(f"{len(maps)} maps and {len(labels)} references: give one for all, or one for each map")
+    if confidences and len(confidences) != len(maps):
+        raise click.UsageError(f"{len(maps)} maps and {len(confidences)} of confidence: give one for each map")
+    beside: Sequence[Path | None] = confidences or [None] * len(maps)
+    return [
+        ScenePaths(predicted=predicted, reference=reference, confidence=confidence)
+        for predicted, reference, confidence in zip(maps, labels, beside, strict=True)
+    ]
 
 
-def _show_classes(evaluation: Evaluation) -> None:
-    matrix = evaluation.confusion
-    scores = zip(matrix.iou, matrix.f1, matrix.precision, matrix.recall, strict=True)
-    pixels = matrix.counts.sum(axis=1)
-    show_table(
-        ("class", "IoU", "F1", "precision", "recall", "pixels"),
-        [
-            (name, *(_score(value) for value in values), f"{count:,}")
-            for name, values, count in zip(evaluation.class_names, scores, pixels, strict=True)
-        ],
-    )
-
-
-def _show_confusion(evaluation: Evaluation) -> None:
-    """Shares of each reference class, per cent."""
-    counts = evaluation.confusion.counts
-    shares = 100 * counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    show_table(
-        ("reference (rows), % mapped as", *evaluation.class_names),
-        [(name, *(f"{share:.1f}" for share in row)) for name, row in zip(evaluation.class_names, shares, strict=True)],
-    )
-
-
-def _score(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _halves(paths: Sequence[Path]) -> tuple[Sequence[Path], Sequence[Path]]:
+    if len(paths) % 2:
+        raise click.UsageError(
+            f"{len(paths)} paths are no pairs: give as many references as maps, or one for all with --reference"
+        )
+    return paths[: len(paths) // 2], paths[len(paths) // 2 :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -103,8 +104,22 @@ class ConfusionMatrix:
         """Mean IoU over the classes in the reference or the prediction; NaN without pixels."""
         return _mean_known(self.iou)
 
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """IoU of each class, weighted by its share of the reference; NaN without pixels."""
+        weights = self.counts.sum(axis=1)
+        return float(_ratio(np.nansum(weights * self.iou), weights.sum()))
 
-def _ratio(part: NDArray[np.int64] | np.int64, whole: NDArray[np.int64] | np.int64) -> NDArray[np.float64]:
+    @property
+    def kappa(self) -> float:
+        """Agreement beyond chance (Cohen 1960), at most 1; NaN where chance alone would agree everywhere."""
+        total = float(self.counts.sum())
+        by_chance = float(self.counts.sum(axis=0).astype(np.float64) @ self.counts.sum(axis=1))
+        agreed = float(np.trace(self.counts)) * total
+        return (agreed - by_chance) / (total * total - by_chance) if total * total > by_chance else math.nan
+
+
+def _ratio(part: NDArray[np.int64] | np.int64 | np.float64, whole: NDArray[np.int64] | np.int64) -> NDArray[np.float64]:
     share = np.full(np.shape(whole), np.nan)
     return np.divide(part, whole, out=share, where=np.asarray(whole) > 0)
 

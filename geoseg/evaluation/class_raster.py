@@ -20,6 +20,7 @@ from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import NODATA_ID
 from geoseg.errors import LabelError, SceneError
+from geoseg.georef import GeoRef
 from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.window import Window
 
@@ -48,6 +49,31 @@ class ClassRaster:
         tags = self._dataset.tags() | self._dataset.tags(1)
         named = ((_NAME_TAG.fullmatch(key), name) for key, name in tags.items())
         return {int(key["id"]): name for key, name in named if key}
+
+    @property
+    def colours(self) -> dict[int, str]:
+        """`#rrggbb` by class id, where the file has a colour table."""
+        if self._dataset.colorinterp[0] != ColorInterp.palette:
+            return {}
+        return {
+            value: f"#{red:02x}{green:02x}{blue:02x}"
+            for value, (red, green, blue, _) in self._dataset.colormap(1).items()
+        }
+
+    @property
+    def georef(self) -> GeoRef:
+        """Its grid.
+
+        Raises:
+            GeorefError: if its transform cannot be used.
+        """
+        dataset = self._dataset
+        return GeoRef(
+            crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
+            transform=dataset.transform,
+            height=dataset.height,
+            width=dataset.width,
+        )
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class ids of a window, 255 where there is none.

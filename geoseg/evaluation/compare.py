@@ -1,105 +1,164 @@
-"""A class raster against a reference, read in blocks of rows: memory does not grow with the rasters."""
+"""Class rasters against references, read in windows: memory does not grow with the rasters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID
+from geoseg.config.evaluate import EvaluateOptions, EvaluateSettings
+from geoseg.config.settings import settings_from
 from geoseg.data.confusion import ConfusionMatrix
-from geoseg.errors import LabelError
+from geoseg.errors import ConfigError, LabelError
+from geoseg.evaluation.boundary import DEFAULT_RADIUS, LARGEST_RADIUS, BoundaryScores, halo_of
 from geoseg.evaluation.class_raster import ClassRaster, open_class_raster
-from geoseg.evaluation.scores import Evaluation
+from geoseg.evaluation.reference import Reference, open_reference
+from geoseg.evaluation.reliability import PERCENT
+from geoseg.evaluation.scores import Evaluation, ZoneScores, worst_first
+from geoseg.evaluation.tally import Sight, Tally
+from geoseg.evaluation.zones import Zones, open_zones
+from geoseg.georef import GeoRef
 from geoseg.window import Window
 
-_BLOCK_PIXELS = 4 * 2**20
-_STORAGE_ROWS = 512
+_WINDOW_ROWS = 1024
+_WINDOW_COLS = 2048
 
 
 def evaluate(
     predicted: str | Path,
     reference: str | Path,
     *,
-    ignore: Sequence[int] = (),
-    label_map: Mapping[int, str] | None = None,
+    confidence: str | Path | None = None,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluation:
     """Compare a class raster with a reference, pixel by pixel of the class raster.
 
-    A reference on another grid or in another CRS is read by its nearest pixel. Pixels that are nodata in
-    either raster (255, the file's nodata value, its mask) count in no score.
+    A raster reference on another grid or in another CRS is read by its nearest pixel; a vector reference is burnt on
+    the map's grid, where polygons cover the pixels whose centre lies inside. Pixels that are nodata in either (255,
+    the file's nodata value, its mask) count in no score.
 
     Args:
         predicted: the class raster.
-        reference: the labels.
-        ignore: values of the reference that are no class.
-        label_map: class name, as the class raster has it, of each value of the reference; other values are no
-            class. None where the reference has the same class ids.
+        reference: the labels, a raster of class ids or a vector layer.
+        confidence: the map's raster of confidence, per cent; without it nothing is said of calibration.
+        **options: see `geoseg.config.evaluate.EvaluateSettings`.
 
     Raises:
-        LabelError: if a file is missing or no class raster, or if the two share no pixel with a class.
+        ConfigError: if an option is wrong.
+        LabelError: if a file is missing or not what it should be, or if the two share no pixel with a class.
         SceneError: if a file cannot be read to its end.
     """
-    with (
-        open_class_raster(Path(predicted)) as map_raster,
-        open_class_raster(Path(reference)) as labels_elsewhere,
-        labels_elsewhere.on_grid_of(map_raster) as labels,
-    ):
-        confusion, unmapped = _compared(map_raster, labels, _ids_of_labels(map_raster, ignore, label_map))
-        _require_pixels(map_raster, labels, confusion, unmapped)
-        counts = confusion.counts
-        ids = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        names = map_raster.names if label_map else labels_elsewhere.names | map_raster.names
-        return Evaluation(
-            class_ids=tuple(ids.tolist()),
-            class_names=tuple(names.get(id_, str(id_)) for id_ in ids.tolist()),
-            confusion=ConfusionMatrix(counts[np.ix_(ids, ids)]),
-            unmapped_share=unmapped / (confusion.pixels + unmapped),
+    settings = settings_from(EvaluateSettings, options, origin="options")
+    beside = None if confidence is None else Path(confidence)
+    return evaluate_with(Path(predicted), Path(reference), settings, confidence=beside)
+
+
+def evaluate_with(
+    predicted: Path, reference: Path, settings: EvaluateSettings, *, confidence: Path | None = None
+) -> Evaluation:
+    """As `evaluate`, with settings that were checked before."""
+    with ExitStack() as stack:
+        map_raster = stack.enter_context(open_class_raster(predicted))
+        labels = stack.enter_context(open_reference(reference, map_raster, settings))
+        percent = None
+        if confidence is not None:
+            percent = stack.enter_context(stack.enter_context(open_class_raster(confidence)).on_grid_of(map_raster))
+        tolerance = _tolerance(map_raster.georef, settings)
+        sources = _Sources(map_raster, labels, open_zones(map_raster, settings), percent)
+        tally = Tally(radius=tolerance.radius)
+        for window in windows_of(map_raster.shape):
+            tally.add(sources.see(window, halo_of(tolerance.radius)))
+        _require_pixels(predicted, reference, tally)
+        return _evaluation(sources, tally, tolerance, with_zones=settings.by is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tolerance:
+    given: float
+    unit: str
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Everything that is read of a scene."""
+
+    map_raster: ClassRaster
+    reference: Reference
+    zones: Zones
+    confidence: ClassRaster | None
+
+    def see(self, window: Window, halo: int) -> Sight:
+        height, width = self.map_raster.shape
+        around = Window.between(
+            max(0, window.row - halo),
+            min(height, window.bottom + halo),
+            max(0, window.col - halo),
+            min(width, window.right + halo),
+        )
+        return Sight(
+            reference=self.reference.read(around),
+            mapped=self.reference.groups.of_map[self.map_raster.read(around)],
+            core=window.slices_in(around),
+            zones=self.zones.indices(window),
+            confidence=None if self.confidence is None else _percent(self.confidence, window),
         )
 
 
-def _ids_of_labels(
-    map_raster: ClassRaster, ignore: Sequence[int], label_map: Mapping[int, str] | None
-) -> NDArray[np.uint8]:
-    """Look-up table (256,) from a value of the reference to a class id of the map; 255 where it is no class."""
-    table = np.arange(NODATA_ID + 1, dtype=np.uint8)
-    if label_map is not None:
-        ids = {name: class_id for class_id, name in map_raster.names.items()}
-        unknown = sorted(set(label_map.values()) - set(ids))
-        if unknown:
-            raise LabelError(
-                f"{map_raster.path}: has no class {unknown[0]!r}: its classes are {', '.join(ids) or 'not named'}"
-            )
-        table[:] = NODATA_ID
-        table[list(label_map)] = [ids[name] for name in label_map.values()]
-    table[list(ignore)] = NODATA_ID
-    return table
-
-
-def _compared(
-    map_raster: ClassRaster, labels: ClassRaster, ids_of_labels: NDArray[np.uint8]
-) -> tuple[ConfusionMatrix, int]:
-    """The confusion of all ids from 0 to 254, and how many pixels only the labels have."""
-    confusion, unmapped = ConfusionMatrix.empty(NODATA_ID), 0
-    for window in _row_blocks(map_raster.shape):
-        label_ids, mapped_ids = ids_of_labels[labels.read(window)], map_raster.read(window)
-        confusion = confusion.add(label_ids, mapped_ids)
-        unmapped += int(((label_ids != NODATA_ID) & (mapped_ids == NODATA_ID)).sum())
-    return confusion, unmapped
-
-
-def _row_blocks(shape: tuple[int, int]) -> Iterator[Window]:
+def windows_of(shape: tuple[int, int]) -> Iterator[Window]:
+    """Windows that cover a raster of (height, width) px, row by row."""
     height, width = shape
-    rows = max(_STORAGE_ROWS, _BLOCK_PIXELS // width // _STORAGE_ROWS * _STORAGE_ROWS)
-    for top in range(0, height, rows):
-        yield Window.between(top, min(top + rows, height), 0, width)
+    for top in range(0, height, _WINDOW_ROWS):
+        for left in range(0, width, _WINDOW_COLS):
+            yield Window.between(top, min(top + _WINDOW_ROWS, height), left, min(left + _WINDOW_COLS, width))
 
 
-def _require_pixels(map_raster: ClassRaster, labels: ClassRaster, confusion: ConfusionMatrix, unmapped: int) -> None:
-    if confusion.pixels:
+def _tolerance(georef: GeoRef, settings: EvaluateSettings) -> _Tolerance:
+    gsd, unit = (1.0, "px") if georef.gsd is None else (georef.gsd, "m")
+    if settings.boundary_tolerance is None:
+        return _Tolerance(DEFAULT_RADIUS * gsd, unit, DEFAULT_RADIUS)
+    radius = settings.boundary_tolerance / gsd
+    if radius > LARGEST_RADIUS:
+        raise ConfigError(
+            f"boundary_tolerance {settings.boundary_tolerance:g} {unit} is {radius:.0f} pixels of the map: "
+            f"give at most {LARGEST_RADIUS * gsd:g} {unit} ({LARGEST_RADIUS:.0f} pixels)"
+        )
+    return _Tolerance(settings.boundary_tolerance, unit, radius)
+
+
+def _percent(confidence: ClassRaster, window: Window) -> NDArray[np.uint8]:
+    values = confidence.read(window)
+    strange = (values > PERCENT) & (values != NODATA_ID)
+    if strange.any():
+        raise LabelError(f"{confidence.path}: holds {values[strange][0]}: confidence is 0 to 100 per cent")
+    return values
+
+
+def _require_pixels(predicted: Path, reference: Path, tally: Tally) -> None:
+    if len(tally.ids):
         return
-    if unmapped:
-        raise LabelError(f"{map_raster.path}: is nodata at all {unmapped} pixels where {labels.path} has a class")
-    raise LabelError(f"{labels.path}: has no class at any pixel of {map_raster.path}")
+    if tally.unmapped:
+        raise LabelError(f"{predicted}: is nodata at all {tally.unmapped} pixels where {reference} has a class")
+    raise LabelError(f"{reference}: has no class at any pixel of {predicted}")
+
+
+def _evaluation(sources: _Sources, tally: Tally, tolerance: _Tolerance, *, with_zones: bool) -> Evaluation:
+    ids, matrices = tally.ids, tally.by_zone()
+    names, colours = sources.reference.groups.names, sources.map_raster.colours
+    zones = [ZoneScores(zone=sources.zones.zone(index), confusion=matrix) for index, matrix in matrices.items()]
+    return Evaluation(
+        class_ids=tuple(ids.tolist()),
+        class_names=tuple(names.get(class_id, str(class_id)) for class_id in ids.tolist()),
+        confusion=ConfusionMatrix.total(matrices.values(), classes=len(ids)),
+        unmapped_pixels=tally.unmapped,
+        colours=tuple(colours.get(class_id) for class_id in ids.tolist()) if colours else (),
+        boundary=BoundaryScores(tolerance=tolerance.given, unit=tolerance.unit, counts=tally.boundary).of_classes(ids),
+        reliability=None if sources.confidence is None else tally.reliability,
+        zones=worst_first(zones) if with_zones else (),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyproj
@@ -29,6 +30,7 @@ _REACH = 2.0**20
 _POINT, _LINE, _AREA = range(3)
 _Integers = NDArray[np.int64]
 _Geometries = NDArray[np.object_]
+_Pixel = TypeVar("_Pixel", np.uint8, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,7 +39,8 @@ class _Parts:
 
     geometries: _Geometries
     kinds: _Integers
-    values: NDArray[np.uint8]
+    owners: _Integers
+    """Which of the features each is a part of."""
 
 
 class BurnedLayer:
@@ -69,36 +72,45 @@ class BurnedLayer:
             LabelError: if only one of the two has a CRS, or if a feature cannot be brought to the grid's.
         """
         self._outside, self._grid = outside, georef
-        parts = _on_grid(np.array(geometries, dtype=object), np.array(values, dtype=np.uint8), georef, crs)
-        self._kinds, self._values = parts.kinds, parts.values
+        parts = _on_grid(np.array(geometries, dtype=object), georef, crs)
+        self._kinds, self._owners = parts.kinds, parts.owners
+        self._values = np.array(values, dtype=np.uint8)[parts.owners]
         self._tree = shapely.STRtree(parts.geometries)
         self._segments, self._starts = _segments(parts)
 
     @property
     def is_empty(self) -> bool:
         """Whether no feature lies near the grid."""
-        return not len(self._values)
+        return not len(self._owners)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Values of a window, shape (height, width); where it leaves the grid it holds `outside`."""
         burnt = np.full(window.shape, self._outside, dtype=np.uint8)
-        inside = window.intersect(self._grid.window)
-        if inside is not None:
-            reach = shapely.box(inside.col - 1, inside.row - 1, inside.right + 1, inside.bottom + 1)
-            for part in np.sort(self._tree.query(reach)).tolist():
-                self._burn(part, inside, burnt[inside.slices_in(window)])
+        self._burn(window, burnt, self._values)
         return burnt
 
-    def _burn(self, part: int, window: Window, pixels: NDArray[np.uint8]) -> None:
-        segments = self._segments[self._starts[part] : self._starts[part + 1]]
-        if self._kinds[part] == _AREA:
-            _burn_polygon(segments, window, pixels, self._values[part])
-        else:
-            for segment in segments:
-                _burn_segment(segment, window, pixels, self._values[part])
+    def feature_at(self, window: Window) -> NDArray[np.int64]:
+        """Which of the features each pixel of a window lies on, by its position; -1 on none and outside the grid."""
+        burnt = np.full(window.shape, -1, dtype=np.int64)
+        self._burn(window, burnt, self._owners)
+        return burnt
+
+    def _burn(self, window: Window, pixels: NDArray[_Pixel], values: NDArray[_Pixel]) -> None:
+        inside = window.intersect(self._grid.window)
+        if inside is None:
+            return
+        here = pixels[inside.slices_in(window)]
+        reach = shapely.box(inside.col - 1, inside.row - 1, inside.right + 1, inside.bottom + 1)
+        for part in np.sort(self._tree.query(reach)).tolist():
+            segments = self._segments[self._starts[part] : self._starts[part + 1]]
+            if self._kinds[part] == _AREA:
+                _burn_polygon(segments, inside, here, values[part])
+            else:
+                for segment in segments:
+                    _burn_segment(segment, inside, here, values[part])
 
 
-def _on_grid(geometries: _Geometries, values: NDArray[np.uint8], georef: GeoRef, crs: str | None) -> _Parts:
+def _on_grid(geometries: _Geometries, georef: GeoRef, crs: str | None) -> _Parts:
     """Features near the grid in its pixel coordinates, taken apart, in their order."""
     moved, owner = _projected(geometries, georef, crs)
     a, b, c, d, e, f = tuple(~georef.transform)[:6]
@@ -111,7 +123,7 @@ def _on_grid(geometries: _Geometries, values: NDArray[np.uint8], georef: GeoRef,
     far = ~shapely.contains(shapely.box(*limits), shapely.envelope(moved))
     moved[far] = shapely.clip_by_rect(moved[far], *limits)
     moved, owner = _apart(moved, owner)
-    return _Parts(geometries=moved, kinds=shapely.get_dimensions(moved).astype(np.int64), values=values[owner])
+    return _Parts(geometries=moved, kinds=shapely.get_dimensions(moved).astype(np.int64), owners=owner)
 
 
 def _apart(geometries: _Geometries, owner: _Integers) -> tuple[_Geometries, _Integers]:
@@ -172,7 +184,7 @@ def _segments(parts: _Parts) -> tuple[_Integers, _Integers]:
     return segments, np.searchsorted(part[begins][order], np.arange(len(parts.kinds) + 1))
 
 
-def _burn_polygon(segments: _Integers, window: Window, pixels: NDArray[np.uint8], value: np.uint8) -> None:
+def _burn_polygon(segments: _Integers, window: Window, pixels: NDArray[_Pixel], value: _Pixel) -> None:
     """Set the pixels that have an odd number of edges on the left of their centre."""
     row, col = _crossings(segments, window)
     if not len(row):
@@ -204,7 +216,7 @@ def _row_from(y: _Integers) -> _Integers:
     return -((_UNIT // 2 - y) // _UNIT)
 
 
-def _burn_segment(segment: _Integers, window: Window, pixels: NDArray[np.uint8], value: np.uint8) -> None:
+def _burn_segment(segment: _Integers, window: Window, pixels: NDArray[_Pixel], value: _Pixel) -> None:
     """Set the pixels that a segment, or a point, touches."""
     x0, y0, x1, y1 = (segment if segment[0] <= segment[2] else segment[[2, 3, 0, 1]]).tolist()
     cols = np.arange(max(x0 // _UNIT, window.col), min(x1 // _UNIT + 1, window.right))

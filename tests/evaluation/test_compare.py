@@ -77,12 +77,12 @@ def test_nodata_in_either_counts_in_no_score_and_unmapped_reference_is_told(tmp_
     assert result.confusion.counts.tolist() == counts_by_hand(mapped, labels, result.class_ids)
 
 
-def test_blocks_of_rows_add_up_to_the_whole(tmp_path, maps, monkeypatch):
+def test_windows_add_up_to_the_whole(tmp_path, maps, monkeypatch):
     files = [write(tmp_path / name, values) for name, values in zip(("map.tif", "labels.tif"), maps, strict=True)]
     whole = evaluate(*files)
-    monkeypatch.setattr(compare, "_BLOCK_PIXELS", 60 * 7)
-    monkeypatch.setattr(compare, "_STORAGE_ROWS", 7)
-    assert len(list(compare._row_blocks((40, 60)))) == 6
+    monkeypatch.setattr(compare, "_WINDOW_COLS", 25)
+    monkeypatch.setattr(compare, "_WINDOW_ROWS", 7)
+    assert len(list(compare.windows_of((40, 60)))) == 18
     assert evaluate(*files).confusion.counts.tolist() == whole.confusion.counts.tolist()
 
 

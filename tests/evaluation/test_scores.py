@@ -13,7 +13,7 @@ from geoseg.evaluation.scores import Evaluation
 def evaluation():
     counts = np.array([[8, 2], [0, 0]])
     return Evaluation(
-        class_ids=(1, 4), class_names=("water", "road"), confusion=ConfusionMatrix(counts), unmapped_share=0.5
+        class_ids=(1, 4), class_names=("water", "road"), confusion=ConfusionMatrix(counts), unmapped_pixels=10
     )
 
 

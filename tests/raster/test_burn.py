@@ -162,6 +162,15 @@ def test_a_polygon_that_reaches_around_the_world_covers_the_grid():
     assert (world.read(GRID.window) == 7).all()
 
 
+def test_more_features_than_a_byte_counts_are_told_apart_by_position():
+    squares = [shapely.box(col, row, col + 1, row + 1) for row in range(20) for col in range(20)]
+    layer = BurnedLayer(squares, [0] * 400, plain_grid(), outside=0, crs=None)
+    at = layer.feature_at(GRID.window)
+    assert np.array_equal(at[:20, :20], np.arange(400).reshape(20, 20))
+    assert (at[20:] == -1).all()
+    assert (at[:, 20:] == -1).all()
+
+
 def test_features_elsewhere_leave_the_layer_empty():
     far = shapely.box(100, 100, 110, 110)
     assert layer_of([far]).is_empty
