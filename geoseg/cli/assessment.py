@@ -21,7 +21,7 @@ def show_assessment(assessment: AccuracyAssessment) -> None:
     )
     for count, why in ((assessment.unlabelled, "not labelled"), (assessment.unmapped, "outside the map or on nodata")):
         if count:
-            click.echo(f"{count:,} points are {why} and count nowhere")
+            click.echo(f"points left out, {why}: {count:,}")
     click.echo()
     _show_classes(assessment)
     click.echo()

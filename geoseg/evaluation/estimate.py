@@ -67,7 +67,7 @@ class Estimate:
             "lower": self.lower,
             "upper": self.upper,
         }
-        return {key: _plain(numbers[key][index]) for key in numbers}
+        return {key: _plain(float(values[index])) for key, values in numbers.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +87,7 @@ class AccuracyAssessment:
     """Area that the map gives each class, in `area_unit`."""
 
     area_unit: str
-    """`m2`, or `px` where the map has no CRS."""
+    """`m2`, or `px` where the map has no areas on the ground."""
 
     confidence_level: float
     """Of every interval, between 0 and 1."""
@@ -284,8 +284,8 @@ def _warn_of_single_points(sample: SampleCounts) -> None:
 def _divided(numerator: Floats, denominator: Floats) -> Floats:
     """A quotient that is NaN where there is nothing to divide by."""
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
-    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator != 0)
+    return np.asarray(np.divide(numerator, denominator, out=np.full(shape, np.nan), where=denominator != 0))
 
 
 def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return None if math.isnan(value) else value

@@ -21,9 +21,8 @@ from geoseg.errors import LabelError
 from geoseg.evaluation.class_raster import ClassRaster, open_class_raster
 from geoseg.evaluation.estimate import AccuracyAssessment, SampleCounts, estimate_accuracy
 from geoseg.evaluation.sample_file import LAYER, REFERENCE_COLUMN, SampleSource, read_sample_source
-from geoseg.evaluation.strata import Strata, strata_of
+from geoseg.evaluation.strata import Strata, class_id_pieces, strata_of
 from geoseg.georef import GeoRef
-from geoseg.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +65,9 @@ def assess_points(
             raise LabelError(f"{path}: no point has a {attribute!r}: label the points first, in QGIS for example")
         rows, cols = _pixels_under(table, strata.georef, path)
         mapped = _class_ids_at(raster, rows[labelled], cols[labelled])
-    sample = _counted(strata, mapped, reference[labelled], unlabelled=int((~labelled).sum()))
-    if not sample.counts.any():
+    if (mapped == NODATA_ID).all():
         raise LabelError(f"{path}: no labelled point lies on a class of {raster.path}: give the map they were drawn on")
+    sample = _counted(strata, mapped, reference[labelled], unlabelled=int((~labelled).sum()))
     return estimate_accuracy(sample, confidence_level=confidence_level)
 
 
@@ -182,12 +181,12 @@ def _pixels_under(table: _PointTable, georef: GeoRef, path: Path) -> tuple[NDArr
 
 def _class_ids_at(raster: ClassRaster, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The map's class id at each pixel; 255 where there is none."""
-    ids = np.full(len(rows), NODATA_ID, dtype=np.uint8)
-    for place in np.lexsort((cols, rows)):
-        if rows[place] >= 0:
-            pixel = Window(row=int(rows[place]), col=int(cols[place]), height=1, width=1)
-            ids[place] = raster.read(pixel)[0, 0]
-    return ids
+    class_ids = np.full(len(rows), NODATA_ID, dtype=np.uint8)
+    order = np.argsort(rows, kind="stable")
+    for window, ids in class_id_pieces(raster):
+        here = order[slice(*np.searchsorted(rows, (window.row, window.bottom), sorter=order))]
+        class_ids[here] = ids[rows[here] - window.row, cols[here]]
+    return class_ids
 
 
 def _counted(

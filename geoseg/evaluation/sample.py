@@ -139,7 +139,7 @@ def draw_points(raster: ClassRaster, strata: Strata, counts: Counts, *, seed: in
 
 
 def _located(raster: ClassRaster, ranks: dict[int, Counts]) -> Counts:
-    """Row, column and class id of the pixels that have a rank in their class, shape (points, 3)."""
+    """Row, column and class id of the pixels that have a rank in their class, row by row, shape (points, 3)."""
     found = []
     seen = dict.fromkeys(ranks, 0)
     for window, ids in class_id_pieces(raster):
@@ -150,7 +150,8 @@ def _located(raster: ClassRaster, ranks: dict[int, Counts]) -> Counts:
             if here.size:
                 rows, cols = np.divmod(np.flatnonzero(ids.ravel() == id_)[here], window.width)
                 found.append(np.stack([rows + window.row, cols, np.full_like(rows, id_)], axis=1))
-    return np.concatenate(found)
+    points = np.concatenate(found)
+    return points[np.lexsort((points[:, 1], points[:, 0]))]
 
 
 def _warn_of_scarce_classes(strata: Strata, counts: Counts, settings: SampleSettings) -> None:

@@ -132,7 +132,9 @@ def read_sample_source(path: Path) -> SampleSource | None:
 
 
 def _table(strata: Strata, points: SamplePoints, *, blind: bool) -> pa.Table:
-    xs, ys = strata.georef.transform @ (points.cols + 0.5, points.rows + 0.5)
+    a, b, c, d, e, f = tuple(strata.georef.transform)[:6]
+    cols, rows = points.cols + 0.5, points.rows + 0.5
+    centres = shapely.points(a * cols + b * rows + c, d * cols + e * rows + f)
     count = len(points.rows)
     columns = [
         (pa.field("point_id", pa.int32(), nullable=False), pa.array(range(1, count + 1), pa.int32())),
@@ -146,7 +148,7 @@ def _table(strata: Strata, points: SamplePoints, *, blind: bool) -> pa.Table:
             (pa.field("map_class_name", pa.string()), pa.array([names[id_] for id_ in points.class_ids.tolist()])),
         ]
     geometry = pa.field(_GEOMETRY, pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
-    columns.append((geometry, pa.array(shapely.to_wkb(shapely.points(xs, ys)), pa.binary())))
+    columns.append((geometry, pa.array(shapely.to_wkb(centres), pa.binary())))
     fields, arrays = zip(*columns, strict=True)
     return pa.Table.from_arrays(list(arrays), schema=pa.schema(fields))
 

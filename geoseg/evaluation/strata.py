@@ -40,7 +40,7 @@ class Strata:
     """How many pixels each class has; 0 for a class that is only named."""
 
     ground_areas: NDArray[np.float64] | None
-    """Area of each class on the ground, m²; None without a CRS."""
+    """Area of each class on the ground, m²; None without a CRS, or if a class lies wholly off the earth."""
 
     sha256: str
     """Of grid and pixels: the same for the same map, however the file is stored."""
@@ -52,7 +52,7 @@ class Strata:
 
     @property
     def area_unit(self) -> str:
-        """`m2`, or `px` without a CRS."""
+        """`m2`, or `px` where there are no areas on the ground."""
         return "px" if self.ground_areas is None else "m2"
 
 
@@ -67,12 +67,10 @@ def strata_of(raster: ClassRaster) -> Strata:
     pixels = np.zeros(NODATA_ID + 1, dtype=np.int64)
     areas = np.zeros(NODATA_ID + 1)
     digest = hashlib.sha256(repr((raster.shape, tuple(georef.transform))).encode())
-    measured = True
     for window, ids in class_id_pieces(raster):
         pixels += np.bincount(ids.ravel(), minlength=NODATA_ID + 1)
         digest.update(ids.data)
         ground = georef.pixel_areas(window)
-        measured = ground is not None
         if ground is not None:
             areas += np.bincount(ids.ravel(), weights=ground.ravel(), minlength=NODATA_ID + 1)
     pixels[NODATA_ID] = 0
@@ -83,7 +81,7 @@ def strata_of(raster: ClassRaster) -> Strata:
         classes=classes,
         georef=georef,
         pixels=pixels[list(classes.ids)],
-        ground_areas=areas[list(classes.ids)] if measured else None,
+        ground_areas=areas[list(classes.ids)] if (areas[pixels > 0] > 0).all() else None,
         sha256=digest.hexdigest(),
     )
 
