@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from geoseg.classes import ClassMap
+from geoseg.config.loss import LossSettings
 from geoseg.config.settings import Settings, load_yaml, settings_from
 from geoseg.errors import ConfigError
 
@@ -23,22 +24,59 @@ def _strings(value: object) -> object:
     return tuple(str(part) for part in value) if isinstance(value, list | tuple) else value
 
 
+def _names(value: object) -> object:
+    """One class name, to a set of one; none where a label is to be left unknown."""
+    return (value,) if isinstance(value, str) else value
+
+
+def _maybe_strings(value: object) -> object:
+    """As `_strings`; null stays."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(part if part is None else str(part) for part in value)
+
+
+ClassNames = Annotated[tuple[str, ...] | None, BeforeValidator(_names)]
+SceneBands = Annotated[tuple[str | None, ...], BeforeValidator(_maybe_strings), Field(min_length=1)]
 BandNames = Annotated[tuple[str, ...], BeforeValidator(_strings), Field(min_length=1)]
 
 
 class SourceSettings(Settings):
     """Scenes to learn from, with their labels."""
 
+    name: str = Field(default="", description="What its scores are listed under; the scenes' folder where not given.")
     scene: str = Field(description="Path of a scene, or a pattern with one * in the file name.")
-    labels: str = Field(description="Path of its labels; a * stands for what the one in scene stands for.")
-    label_map: dict[int, str] = Field(min_length=1, description="Class name of each label value; others are unknown.")
-    bands: BandNames | None = Field(
-        default=None, description="The scene's bands in the model's order, by name or number; by name where not given."
+    labels: str = Field(
+        description="Path of its labels, a raster or a vector layer; a * stands for what the one in scene stands for."
     )
+    label_map: dict[int | str, ClassNames] = Field(
+        min_length=1,
+        description="Class of each label value, several where the label leaves them open, null where it is unknown.",
+    )
+    attribute: str | None = Field(default=None, description="Of a vector layer, the column that holds the values.")
+    layer: str | None = Field(default=None, description="Of a vector file, the layer; the first where not given.")
+    outside: ClassNames = Field(
+        default=None, description="Of a vector layer, the class of pixels without a feature; unknown where not given."
+    )
+    bands: SceneBands | None = Field(
+        default=None,
+        description="The scene's bands in the model's order, by name or number, null where it has none; by name where "
+        "not given.",
+    )
+    gsd: float | None = Field(
+        default=None, gt=0, description="Ground sampling distance of scenes that do not tell it, metres per pixel."
+    )
+    scale: float | None = Field(default=None, gt=0, description="In place of the one in scales.")
     split: Literal["train", "val", "test", "blocks"] = Field(
         default="train", description="What the scenes are for; blocks splits each by squares on the ground."
     )
-    weight: float = Field(default=1.0, gt=0, description="How often its pixels are drawn, compared with others.")
+    weight: float = Field(default=1.0, gt=0, description="How often its ground is drawn, compared with others.")
+
+    @property
+    def label_sets(self) -> tuple[tuple[str, ...], ...]:
+        """All sets of classes that its labels leave open."""
+        named = [*self.label_map.values(), self.outside]
+        return tuple(names for names in named if names is not None)
 
 
 class ClassSettings(Settings):
@@ -84,6 +122,7 @@ class AugmentSettings(Settings):
     grey: float = Field(default=0.0, ge=0, le=1, description="Largest loss of colour.")
     blur: float = Field(default=0.0, ge=0, le=5, description="Largest standard deviation, px.")
     noise: float = Field(default=0.0, ge=0, le=1, description="Largest standard deviation, of full scale.")
+    drop: float = Field(default=0.0, ge=0, lt=1, description="Share of chips that lose the optional bands.")
 
     @model_validator(mode="after")
     def _ordered_jitter(self) -> Self:
@@ -101,8 +140,6 @@ class OptimiserSettings(Settings):
     warmup: float = Field(default=0.04, ge=0, lt=1, description="Share of the iterations.")
     gradient_clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the moving mean of weights.")
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share spread over all classes.")
-    dice: float = Field(default=1.0, ge=0, description="Weight of soft Dice beside cross-entropy.")
 
 
 class TrainSettings(Settings):
@@ -125,6 +162,9 @@ class TrainSettings(Settings):
     classes: tuple[ClassSettings, ...] = Field(min_length=1, description="The legend.")
     network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
     bands: BandNames = Field(description="Names of the model's bands.")
+    optional_bands: tuple[str, ...] = Field(
+        default=(), description="Those of them that a scene may lack: the model learns to do without."
+    )
     gsd: float = Field(gt=0, description="Ground sampling distance to learn at, metres per pixel.")
     scales: dict[str, float] = Field(
         default={"uint8": 1 / 255}, min_length=1, description="From the numbers of a dtype to about 0 to 1."
@@ -141,6 +181,7 @@ class TrainSettings(Settings):
     blocks: BlockSettings = Field(default=BlockSettings(), description="How scenes are split by squares.")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="Changes of the chips.")
     optimiser: OptimiserSettings = Field(default=OptimiserSettings(), description="Steps of the weights.")
+    loss: LossSettings = Field(default=LossSettings(), description="What is made small.")
     seed: int = Field(default=0, ge=0, description="Of weights, chips and changes.")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where to train.")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="Of the forward and backward pass.")
@@ -150,6 +191,9 @@ class TrainSettings(Settings):
     def _consistent(self) -> Self:
         if self.overlap > self.tile // 2:
             raise PydanticCustomError("overlap", "overlap should be at most half of tile")
+        unknown = sorted(set(self.optional_bands) - set(self.bands))
+        if unknown:
+            raise PydanticCustomError("optional_bands", "optional_bands should be among bands")
         if not any(source.split in {"train", "blocks"} for source in self.sources):
             raise PydanticCustomError("sources", "sources should have one with split train or blocks")
         if not any(source.split in {"val", "blocks"} for source in self.sources):
@@ -212,7 +256,7 @@ def load_train_settings(path: Path, changes: Mapping[str, object] | None = None)
     """Settings from a YAML file; its relative paths start from its own folder.
 
     A file with a key `base` takes what it does not say itself from the file of that name beside it, within the
-    sections `network`, `augment`, `optimiser` and `blocks` key by key.
+    sections `network`, `augment`, `optimiser`, `loss` and `blocks` key by key.
 
     Args:
         path: the file.
@@ -225,15 +269,18 @@ def load_train_settings(path: Path, changes: Mapping[str, object] | None = None)
     return settings_from(TrainSettings, values, origin=str(path))
 
 
-def _with_base(path: Path) -> dict[str, object]:
+def _with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, object]:
     values = load_yaml(path)
     base = values.pop("base", None)
     if base is None:
         return values
-    merged = load_yaml(path.parent / str(base))
+    below = path.parent / str(base)
+    if below in above:
+        raise ConfigError(f"{path}: base: {base} is based on this file itself")
+    merged = _with_base(below, (*above, path))
     for key, value in values.items():
-        below = merged.get(key)
-        merged[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+        kept = merged.get(key)
+        merged[key] = {**kept, **value} if isinstance(kept, dict) and isinstance(value, dict) else value
     return merged
 
 

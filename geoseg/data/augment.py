@@ -42,6 +42,12 @@ class AugmentPlan:
     noise: float = 0.0
     """Largest standard deviation of noise, in scaled units; applied to a third of the chips."""
 
+    drop: float = 0.0
+    """Share of the chips that lose the bands in `optional`, as if the scene had none of them."""
+
+    optional: tuple[int, ...] = ()
+    """Places of the bands that may be dropped."""
+
 
 _SOMETIMES = 1 / 3
 
@@ -65,7 +71,7 @@ def change_appearance(image: NDArray[np.float32], plan: AugmentPlan, rng: np.ran
     """The same ground in another light, air and sensor.
 
     Args:
-        image: (bands, height, width), scaled to about 0 to 1.
+        image: (bands, height, width), scaled to about 0 to 1; a band that the scene lacks is NaN.
         plan: how strong the changes are.
         rng: where the numbers come from.
 
@@ -78,14 +84,17 @@ def change_appearance(image: NDArray[np.float32], plan: AugmentPlan, rng: np.ran
         image = image * (1 - share) + share * np.float32(rng.uniform(0.6, 1.0))
     if plan.grey and rng.random() < _SOMETIMES:
         share = np.float32(rng.uniform(0, plan.grey))
-        image = image * (1 - share) + share * image.mean(axis=0, keepdims=True)
+        image = image * (1 - share) + share * np.nanmean(image, axis=0, keepdims=True)
     if plan.blur and rng.random() < _SOMETIMES:
         sigma = float(rng.uniform(0.3, max(plan.blur, 0.3)))
         image = ndimage.gaussian_filter(image, sigma=(0, sigma, sigma), mode="nearest", truncate=3.0)
     if plan.noise and rng.random() < _SOMETIMES:
         strength = np.float32(rng.uniform(0, plan.noise))
         image = image + strength * rng.standard_normal(image.shape, dtype=np.float32)
-    return np.asarray(image, dtype=np.float32)
+    image = np.asarray(image, dtype=np.float32)
+    if plan.drop and plan.optional and rng.random() < plan.drop:
+        image[list(plan.optional)] = np.nan
+    return image
 
 
 def _tone(image: NDArray[np.float32], plan: AugmentPlan, rng: np.random.Generator) -> NDArray[np.float32]:

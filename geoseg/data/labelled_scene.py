@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Protocol
 
 import numpy as np
 
-from geoseg.classes import ClassMap
 from geoseg.data.chips import IGNORED, Chip
-from geoseg.data.labels import LabelRaster
+from geoseg.data.labels import Labels, LabelSource, open_labels
 from geoseg.errors import GeosegError, LabelError
 from geoseg.georef import GeoRef
 from geoseg.raster.patch import SceneReader
@@ -24,6 +21,10 @@ from geoseg.window import Window
 _BLOCK = 512
 
 
+_MOST_OPEN = 64
+"""Pairs of files that are open at a time, however many scenes there are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenePair:
     """A scene and its labels on disk."""
@@ -31,14 +32,53 @@ class ScenePair:
     scene: Path
     """Any raster GDAL opens."""
 
-    labels: Path
-    """A raster of whole numbers on the same grid."""
+    labels: LabelSource
+    """What is known of it."""
 
     bands: tuple[str, ...]
-    """Names or numbers of the scene's bands, in the network's order."""
+    """Names or numbers of the scene's bands to read."""
 
-    label_map: Mapping[int, str]
-    """Class name of each label value; others are unknown."""
+
+class OpenScene(SceneReader, Protocol):
+    """A scene that can be closed."""
+
+    def close(self) -> None:
+        """Close its file; closing twice is fine."""
+
+
+class OpenPair:
+    """An open scene with its open labels."""
+
+    def __init__(self, scene: OpenScene, labels: Labels) -> None:
+        self.scene = scene
+        self.labels = labels
+
+    def close(self) -> None:
+        """Close both."""
+        self.labels.close()
+        self.scene.close()
+
+
+class OpenPairs:
+    """The pairs that are open, least recently used closed first."""
+
+    def __init__(self, most: int = _MOST_OPEN) -> None:
+        self._most = most
+        self._open: OrderedDict[int, OpenPair] = OrderedDict()
+
+    def get(self, number: int, opener: Callable[[], OpenPair]) -> OpenPair:
+        """The pair of a number, opened if need be; it becomes the most recently used one."""
+        pair = self._open.pop(number, None) or opener()
+        self._open[number] = pair
+        while len(self._open) > self._most:
+            self._open.popitem(last=False)[1].close()
+        return pair
+
+    def close(self, number: int) -> None:
+        """Close the pair of a number, if it is open."""
+        pair = self._open.pop(number, None)
+        if pair is not None:
+            pair.close()
 
 
 class BlockCache:
@@ -66,46 +106,39 @@ class BlockCache:
 
 
 class LabelledScene:
-    """A scene with its labels. A context manager; read from one thread at a time."""
+    """A scene with its labels; read from one thread at a time."""
 
-    def __init__(self, scene: SceneReader, labels: LabelRaster, *, cache: BlockCache, number: int) -> None:
-        """Combine open files.
+    def __init__(
+        self, opener: Callable[[], OpenPair], *, pairs: OpenPairs, cache: BlockCache, number: int, name: str = ""
+    ) -> None:
+        """Open a scene and its labels once, to see what they are.
 
         Args:
-            scene: the image.
-            labels: on its grid.
-            cache: shared by all scenes of one reader.
-            number: of this scene in the cache.
+            opener: opens both; called again when they have been closed to make room for others.
+            pairs: the open files of all scenes of one reader.
+            cache: shared by them too.
+            number: of this scene in both.
+            name: to call it by in messages.
+
+        Raises:
+            GeosegError: if either cannot be opened, or the two do not fit.
         """
-        self._scene = scene
-        self._labels = labels
+        self._opener = opener
+        self._pairs = pairs
         self._cache = cache
         self._number = number
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self.name = name
+        """What it is called in messages."""
+        scene = pairs.get(number, opener).scene
+        self.georef: GeoRef = scene.georef
+        """The grid of both."""
+        self.dtype: str = scene.dtype
+        """Name of the dtype of the image."""
+        self._bands = len(scene.bands)
 
     def close(self) -> None:
-        """Close both files."""
-        self._labels.close()
-        close = getattr(self._scene, "close", None)
-        if close is not None:
-            close()
-
-    @property
-    def georef(self) -> GeoRef:
-        """The grid of both."""
-        return self._scene.georef
-
-    @property
-    def dtype(self) -> str:
-        """Name of the dtype of the image."""
-        return self._scene.dtype
+        """Close both files; a later read opens them again."""
+        self._pairs.close(self._number)
 
     def read(self, window: Window, *, within: Window | None = None) -> Chip:
         """The chip of a window that may leave the scene.
@@ -114,8 +147,7 @@ class LabelledScene:
             window: in scene pixels.
             within: what is outside of it counts as outside the scene; None takes the whole scene.
         """
-        bands = len(self._scene.bands)
-        image = np.zeros((bands, *window.shape), dtype=self.dtype)
+        image = np.zeros((self._bands, *window.shape), dtype=self.dtype)
         labels = np.full(window.shape, IGNORED, dtype=np.uint8)
         valid = np.zeros(window.shape, dtype=np.bool_)
         scene_window = self.georef.window
@@ -135,41 +167,47 @@ class LabelledScene:
         key = (self._number, window.row, window.col)
         block = self._cache.get(key)
         if block is None:
-            patch = self._scene.read(window)
-            labels = np.where(patch.valid, self._labels.read(window), np.uint8(IGNORED))
+            pair = self._pairs.get(self._number, self._opener)
+            patch = pair.scene.read(window)
+            labels = np.where(patch.valid, pair.labels.read(window), np.uint8(IGNORED))
             block = Chip(image=patch.image, labels=labels, valid=patch.valid)
             self._cache.put(key, block)
         return block
 
 
-def open_labelled_scenes(
-    pairs: Sequence[ScenePair], *, classes: ClassMap, cache_bytes: int
-) -> tuple[LabelledScene, ...]:
+def open_labelled_scenes(pairs: Sequence[ScenePair], *, cache_bytes: int) -> tuple[LabelledScene, ...]:
     """Open scenes with their labels; they share one cache and must be read from one thread.
 
     Raises:
         SceneError: if a file cannot be opened or lacks a band.
-        LabelError: if labels do not fit their scene or the legend.
+        LabelError: if labels do not fit their scene or their label map.
     """
     if not pairs:
         raise LabelError("no labelled scene to learn from: give at least one")
-    cache = BlockCache(cache_bytes)
-    with ExitStack() as opened_so_far:
-        opened = [
-            opened_so_far.enter_context(_open_pair(pair, classes, cache, number)) for number, pair in enumerate(pairs)
-        ]
-        opened_so_far.pop_all()
+    cache, open_pairs = BlockCache(cache_bytes), OpenPairs()
+    opened: list[LabelledScene] = []
+    try:
+        for number, pair in enumerate(pairs):
+            opener = _opener(pair)
+            scene = LabelledScene(opener, pairs=open_pairs, cache=cache, number=number, name=str(pair.scene))
+            opened.append(scene)
+    except GeosegError:
+        for scene in opened:
+            scene.close()
+        raise
     return tuple(opened)
 
 
-def _open_pair(pair: ScenePair, classes: ClassMap, cache: BlockCache, number: int) -> LabelledScene:
-    scene = open_scene(pair.scene, bands=pair.bands)
-    try:
-        labels = LabelRaster(pair.labels, scene=scene.georef, classes=classes, label_map=pair.label_map)
-    except GeosegError:
-        scene.close()
-        raise
-    return LabelledScene(scene, labels, cache=cache, number=number)
+def _opener(pair: ScenePair) -> Callable[[], OpenPair]:
+    def opened() -> OpenPair:
+        scene = open_scene(pair.scene, bands=pair.bands)
+        try:
+            return OpenPair(scene, open_labels(pair.labels, scene.georef))
+        except GeosegError:
+            scene.close()
+            raise
+
+    return opened
 
 
 def _blocks_under(window: Window, scene: Window) -> Iterator[Window]:

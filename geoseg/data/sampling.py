@@ -20,6 +20,7 @@ _CELL = 64
 _STRIP = 512
 _TRIES = 10
 _LEAST_VALID = 0.5
+_RAREST = 0.01  # a class of which there is next to nothing is not drawn more often than one of this share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,19 @@ class Region:
     """Factor from the scene's numbers to about 0 to 1."""
 
     weight: float = 1.0
-    """How often it is drawn from, per pixel, compared with other regions."""
+    """How often it is drawn from, per square metre, compared with other regions."""
+
+    gsd: float | None = None
+    """Ground sampling distance of the scene, metres per pixel; None takes that of the chips."""
+
+    layout: tuple[int | None, ...] | None = None
+    """For each band of a chip, where it lies among the scene's bands, None where the scene lacks it; None for all."""
+
+    source: str = ""
+    """Where it comes from, for scores of each source."""
+
+    legend: tuple[int, ...] = ()
+    """Codes that its labels may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,35 +78,41 @@ class _Cells:
 
     regions: NDArray[np.intp]  # (cells,)
     corners: NDArray[np.int64]  # (cells, 2): row and column
-    counts: NDArray[np.int64]  # (cells, classes), pixels
+    counts: NDArray[np.int64]  # (cells, codes), pixels
 
 
 class ChipSampler:
     """Draws chips from regions; keeps nothing from draw to draw, so training resumes at any iteration."""
 
-    def __init__(self, regions: Sequence[Region], plan: SamplingPlan, *, classes: int) -> None:
-        """Count the classes in all regions, which reads their labels once.
+    def __init__(self, regions: Sequence[Region], plan: SamplingPlan, *, codes: int) -> None:
+        """Count the labels in all regions, which reads them once.
+
+        Args:
+            regions: where to draw.
+            plan: how.
+            codes: how many label codes there are.
 
         Raises:
             LabelError: if no pixel of any region has a known class.
         """
         self._regions = tuple(regions)
         self._plan = plan
-        self._cells = _count_cells(self._regions, classes)
+        self._cells = _count_cells(self._regions, codes)
         counts = self._cells.counts
         if counts.sum() == 0:
             raise LabelError("no pixel to learn from has a known class: check label_map and nodata of the labels")
-        weights = np.array([region.weight for region in self._regions])[self._cells.regions]
+        areas = [region.weight * (region.gsd or plan.gsd) ** 2 for region in self._regions]
+        weights = np.array(areas)[self._cells.regions]
         weighted = counts * weights[:, None]
         share = weighted.sum(axis=0) / weighted.sum()
         self._by_area = _cumulative(weighted.sum(axis=1))
         self._classes = np.flatnonzero(share)
         self._by_class = {int(index): _cumulative(weighted[:, index]) for index in self._classes}
-        self._class_steps = _cumulative(share[self._classes] ** -0.5)
+        self._class_steps = _cumulative(share[self._classes].clip(min=_RAREST) ** -0.5)
 
     @property
-    def class_counts(self) -> NDArray[np.int64]:
-        """(classes,) known pixels in all regions."""
+    def code_counts(self) -> NDArray[np.int64]:
+        """(codes,) pixels of each label code in all regions."""
         return np.asarray(self._cells.counts.sum(axis=0))
 
     def draw(self, iteration: int, slot: int) -> Chip:
@@ -108,7 +127,7 @@ class ChipSampler:
             chip = region.scene.read(window, within=region.window)
             if chip.valid_share >= _LEAST_VALID:
                 break
-        return scaled_chip(chip, plan.chip, region.scale)
+        return scaled_chip(chip, plan.chip, region)
 
     def _draw_window(self, rng: np.random.Generator) -> tuple[Region, Window]:
         plan, cells = self._plan, self._cells
@@ -118,24 +137,28 @@ class ChipSampler:
         cell = _pick(steps, rng)
         region = self._regions[cells.regions[cell]]
         zoom = float(np.exp(rng.uniform(*np.log(plan.gsd_jitter))))
-        side = max(1, round(plan.chip * zoom * plan.gsd / (region.scene.georef.gsd or plan.gsd)))
+        side = max(1, round(plan.chip * zoom * plan.gsd / (region.gsd or plan.gsd)))
         row, col = (int(corner + rng.integers(_CELL) - rng.integers(side)) for corner in cells.corners[cell].tolist())
         row = _nearest_inside(row, side, region.window.row, region.window.bottom)
         col = _nearest_inside(col, side, region.window.col, region.window.right)
         return region, Window(row=row, col=col, height=side, width=side)
 
 
-def scaled_chip(chip: Chip, size: int, scale: float) -> Chip:
-    """A chip of `size` x `size` px, float32, its numbers multiplied by `scale`.
+def scaled_chip(chip: Chip, size: int, region: Region) -> Chip:
+    """A chip of `size` x `size` px, float32, its numbers multiplied by the region's scale.
 
-    Where nothing is valid it holds the mean of the valid pixels, so that a blur brings no nodata numbers to them.
+    Where nothing is valid it holds the mean of the valid pixels, so that a blur brings no nodata numbers to them; a
+    band that the scene lacks is NaN.
     """
     resized = resize_chip(chip, size)
-    image = resized.image.astype(np.float32) * np.float32(scale)
+    image = resized.image.astype(np.float32) * np.float32(region.scale)
     if not resized.valid.all():
         seen = image[:, resized.valid]
         fill = seen.mean(axis=1) if seen.size else np.zeros(len(image), dtype=np.float32)
         image = np.where(resized.valid, image, fill[:, None, None])
+    if region.layout is not None:
+        absent = np.full(image.shape[1:], np.nan, dtype=np.float32)
+        image = np.stack([absent if place is None else image[place] for place in region.layout])
     return Chip(image=image, labels=resized.labels, valid=resized.valid)
 
 
@@ -154,7 +177,7 @@ def _pick(steps: NDArray[np.float64], rng: np.random.Generator) -> int:
     return int(np.searchsorted(steps, rng.random(), side="right"))
 
 
-def _count_cells(regions: Sequence[Region], classes: int) -> _Cells:
+def _count_cells(regions: Sequence[Region], codes: int) -> _Cells:
     owners: list[int] = []
     corners: list[tuple[int, int]] = []
     counts: list[NDArray[np.int64]] = []
@@ -167,7 +190,7 @@ def _count_cells(regions: Sequence[Region], classes: int) -> _Cells:
                 for row in range(0, strip.height, _CELL):
                     for col in range(0, strip.width, _CELL):
                         cell = labels[row : row + _CELL, col : col + _CELL]
-                        count = np.bincount(cell[cell < classes], minlength=classes)
+                        count = np.bincount(cell[cell < codes], minlength=codes)
                         if count.any():
                             owners.append(owner)
                             corners.append((top + row, left + col))
@@ -175,5 +198,5 @@ def _count_cells(regions: Sequence[Region], classes: int) -> _Cells:
     return _Cells(
         regions=np.array(owners, dtype=np.intp),
         corners=np.array(corners, dtype=np.int64).reshape(-1, 2),
-        counts=np.array(counts, dtype=np.int64).reshape(-1, classes),
+        counts=np.array(counts, dtype=np.int64).reshape(-1, codes),
     )

@@ -15,11 +15,12 @@ from torch import Tensor
 from geoseg.data.augment import AugmentPlan, change_appearance, turn
 from geoseg.data.chips import IGNORED, Chip
 from geoseg.data.sampling import ChipSampler, Region, scaled_chip
-from geoseg.raster.normalize import Normalizer, band_statistics
-from geoseg.raster.patch import Patch
+from geoseg.errors import LabelError
+from geoseg.raster.normalize import Normalizer
 from geoseg.window import Window
 
 _STATISTICS_CHIPS = 128
+_LEAST_STD = 1e-6
 _AUGMENTATION = 1  # keeps the numbers of changes apart from those of draws
 
 
@@ -31,7 +32,7 @@ class TrainingBatch:
     """(n, bands, height, width) float32, normalised; 0 where not valid."""
 
     labels: Tensor
-    """(n, height, width) uint8, class index; 255 where not learnt from."""
+    """(n, height, width) uint8, label code; 255 where not learnt from."""
 
 
 class BatchMaker:
@@ -70,11 +71,14 @@ class BatchMaker:
 
 
 def stack_chips(chips: Sequence[Chip], normalizer: Normalizer) -> TrainingBatch:
-    """Normalise chips of one size, scaled already, and put them into tensors."""
+    """Normalise chips of one size, scaled already, and put them into tensors; a band that is NaN becomes 0."""
     mean, std = (np.array(part, dtype=np.float32)[:, None, None] for part in (normalizer.mean, normalizer.std))
     pixels = [chip.image.astype(np.float32, copy=False) for chip in chips]
     images = np.stack(
-        [np.where(chip.valid, (image - mean) / std, np.float32(0)) for image, chip in zip(pixels, chips, strict=True)]
+        [
+            np.where(chip.valid & ~np.isnan(image), (image - mean) / std, np.float32(0))
+            for image, chip in zip(pixels, chips, strict=True)
+        ]
     )
     labels = np.stack([np.where(chip.valid, chip.labels, np.uint8(IGNORED)) for chip in chips])
     return TrainingBatch(
@@ -84,24 +88,36 @@ def stack_chips(chips: Sequence[Chip], normalizer: Normalizer) -> TrainingBatch:
 
 
 def fit_normalizer(sampler: ChipSampler, scales: dict[str, float]) -> Normalizer:
-    """Band statistics of the ground that is learnt from, drawn as chips are."""
-    chips = (sampler.draw(iteration, 0) for iteration in range(_STATISTICS_CHIPS))
-    patches = (Patch(image=chip.image, valid=chip.valid, window=Window.of_shape(*chip.valid.shape)) for chip in chips)
-    mean, std = band_statistics(patches, scale=1.0)
-    return Normalizer(scales=scales, mean=mean, std=std)
+    """Band statistics of the ground that is learnt from, drawn as chips are; bands that a scene lacks do not count.
+
+    Raises:
+        LabelError: if no scene has some band.
+    """
+    totals: NDArray[np.float64] = np.zeros(())
+    for iteration in range(_STATISTICS_CHIPS):
+        chip = sampler.draw(iteration, 0)
+        pixels = chip.image[:, chip.valid].astype(np.float64)
+        there = ~np.isnan(pixels)
+        pixels = np.where(there, pixels, 0)
+        totals = totals + np.stack([there.sum(axis=1), pixels.sum(axis=1), (pixels**2).sum(axis=1)])
+    counts, sums, squares = totals
+    if not counts.all():
+        raise LabelError(f"band {int(counts.argmin()) + 1} of the model is in no scene: give a source that has it")
+    mean = sums / counts
+    std = np.sqrt(np.maximum(squares / counts - mean**2, 0)).clip(min=_LEAST_STD)
+    return Normalizer(scales=scales, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 
 def region_chips(regions: Sequence[Region], *, side: int, gsd: float) -> Iterator[Chip]:
     """All ground of some regions once, in chips of `side` px at `gsd` metres; chips at the far edges stick out."""
     for region in regions:
-        georef = region.scene.georef
-        step = max(1, round(side * gsd / (georef.gsd or gsd)))
+        step = max(1, round(side * gsd / (region.gsd or gsd)))
         for row in range(region.window.row, region.window.bottom, step):
             for col in range(region.window.col, region.window.right, step):
                 window = Window(row=row, col=col, height=step, width=step)
                 chip = region.scene.read(window, within=region.window)
                 if (chip.labels != IGNORED).any():
-                    yield scaled_chip(chip, side, region.scale)
+                    yield scaled_chip(chip, side, region)
 
 
 def prefetch(make: Callable[[int], TrainingBatch], start: int, stop: int, *, depth: int = 3) -> Iterator[TrainingBatch]:

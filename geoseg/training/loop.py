@@ -11,12 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geoseg.data.chips import IGNORED
-from geoseg.data.confusion import ConfusionMatrix
 from geoseg.errors import ModelError
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.ema import EmaTeacher
-from geoseg.training.losses import known_pixels, segmentation_loss
 from geoseg.training.optim import make_optimizer, rate_factor, set_rate
 
 
@@ -42,15 +39,12 @@ class FitPlan:
     ema_decay: float
     """Of the moving mean of weights."""
 
-    smoothing: float
-    """Label smoothing of the cross-entropy."""
-
-    dice: float
-    """Weight of soft Dice beside the cross-entropy."""
-
     bf16: bool
     """Whether forward passes run in bfloat16 where that is exact enough (autocast)."""
 
+
+BatchLoss = Callable[[Tensor, Tensor], Tensor]
+"""From logits (n, classes, height, width) and label codes (n, height, width) uint8 to a scalar."""
 
 LogitsWithLabels = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Logits (classes, height, width) of a chip and its labels (height, width)."""
@@ -69,8 +63,17 @@ class TrainerState(TypedDict):
 class Trainer:
     """A network on a device with its optimiser and its moving mean."""
 
-    def __init__(self, network: nn.Module, plan: FitPlan, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, plan: FitPlan, device: torch.device, loss: BatchLoss) -> None:
+        """Put a network on a device.
+
+        Args:
+            network: what learns.
+            plan: how.
+            device: where.
+            loss: what it makes small.
+        """
         self.plan = plan
+        self._loss = loss
         self.device = device
         self.iteration = 0
         """Steps done."""
@@ -87,11 +90,10 @@ class Trainer:
         plan = self.plan
         factor = rate_factor(self.iteration, iterations=plan.iterations, warmup=plan.warmup)
         set_rate(self.optimizer, plan.learning_rate * factor)
-        labels, weights = known_pixels(batch.labels.to(self.device), ignored=IGNORED)
         self.network.train()
         with autocast(self.device, bf16=plan.bf16):
             logits = self.network(batch.images.to(self.device))
-        loss = segmentation_loss(logits, labels, weights, dice=plan.dice, smoothing=plan.smoothing)
+        loss = self._loss(logits, batch.labels.to(self.device))
         if not torch.isfinite(loss):
             raise ModelError(
                 f"the loss is {loss.item()} after {self.iteration} steps: check the scales of the scenes, "
@@ -158,14 +160,6 @@ def predict_logits(
         with autocast(device, bf16=bf16):
             logits = network(batch.images.to(device))
         yield from zip(logits.float().cpu().numpy(), batch.labels.numpy(), strict=True)
-
-
-def score(pairs: Iterable[LogitsWithLabels], *, classes: int) -> ConfusionMatrix:
-    """Confusion of the most likely classes with the labels."""
-    matrix = ConfusionMatrix.empty(classes)
-    for logits, labels in pairs:
-        matrix = matrix.add(labels, logits.argmax(axis=0).astype(np.uint8))
-    return matrix
 
 
 def autocast(device: torch.device, *, bf16: bool) -> torch.autocast:

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from geoseg.classes import ClassMap
 from geoseg.config.train import SourceSettings, TrainSettings
+from geoseg.data.chips import IGNORED
+from geoseg.data.label_sets import LabelSets
 from geoseg.data.labelled_scene import LabelledScene, ScenePair, open_labelled_scenes
+from geoseg.data.labels import LabelSource
 from geoseg.data.sampling import Region
 from geoseg.data.splits import Split, SplitWindow, split_by_blocks
-from geoseg.errors import ConfigError, LabelError
+from geoseg.errors import ConfigError, GeosegError, LabelError
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A scene of a source."""
+
+    source: SourceSettings
+    scene: Path
+    labels: LabelSource
+
+
+def label_sets(settings: TrainSettings) -> LabelSets:
+    """What the labels of all sources may say.
+
+    Raises:
+        LabelError: if a source names a class that is not in the legend, or there are too few or too many.
+    """
+    classes = settings.class_map
+    if len(classes) < 2:  # noqa: PLR2004 - one class leaves nothing to tell apart
+        raise LabelError("a network needs at least 2 classes to tell apart")
+    return LabelSets.of(classes, (source.label_sets for source in settings.sources))
 
 
 def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tuple[Region, ...]]:
@@ -25,20 +51,23 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
     Raises:
         GeosegError: if a file is missing or does not fit the settings.
     """
-    sources = [(source, files) for source in settings.sources for files in settings.files_of(source)]
-    pairs = [
-        ScenePair(scene=scene, labels=labels, bands=source.bands or settings.bands, label_map=source.label_map)
-        for source, (scene, labels) in sources
+    sets, classes = label_sets(settings), settings.class_map
+    files = [
+        _File(source, scene, _label_source(source, labels, sets, classes))
+        for source in settings.sources
+        for scene, labels in settings.files_of(source)
     ]
-    classes = _classes(settings)
-    scenes = open_labelled_scenes(pairs, classes=classes, cache_bytes=cache_mb * 2**20)
+    pairs = [ScenePair(scene=file.scene, labels=file.labels, bands=_bands(settings, file.source)) for file in files]
+    scenes = open_labelled_scenes(pairs, cache_bytes=cache_mb * 2**20)
     found: dict[Split, list[Region]] = {"train": [], "val": [], "test": []}
-    for (source, files), scene in zip(sources, scenes, strict=True):
-        if scene.dtype not in settings.scales:
-            raise ConfigError(f"scales: {files[0]} has {scene.dtype} pixels: add a scale for them")
-        for part in _parts(settings, source, scene):
-            region = Region(scene=scene, window=part.window, scale=settings.scales[scene.dtype], weight=source.weight)
-            found[part.split].append(region)
+    try:
+        for file, scene in zip(files, scenes, strict=True):
+            for part in _parts(settings, file.source, scene):
+                found[part.split].append(_region(settings, file, scene, part))
+    except GeosegError:
+        for scene in scenes:
+            scene.close()
+        raise
     return {split: tuple(regions) for split, regions in found.items()}
 
 
@@ -47,6 +76,53 @@ def close_regions(regions: Mapping[Split, Sequence[Region]]) -> None:
     for part in regions.values():
         for region in part:
             region.scene.close()
+
+
+def _region(settings: TrainSettings, file: _File, scene: LabelledScene, part: SplitWindow) -> Region:
+    source = file.source
+    scale = source.scale or settings.scales.get(scene.dtype)
+    if scale is None:
+        raise ConfigError(f"scales: {file.scene} has {scene.dtype} pixels: add a scale for them")
+    return Region(
+        scene=scene,
+        window=part.window,
+        scale=scale,
+        weight=source.weight,
+        gsd=source.gsd or scene.georef.gsd or settings.gsd,
+        layout=_layout(settings, source),
+        source=source.name or file.scene.parent.name,
+        legend=tuple(sorted({code for code in file.labels.codes.values() if code != IGNORED})),
+    )
+
+
+def _bands(settings: TrainSettings, source: SourceSettings) -> tuple[str, ...]:
+    """The bands to read of a source's scenes: those of the model that they have."""
+    bands = source.bands or settings.bands
+    if len(bands) != len(settings.bands):
+        raise ConfigError(
+            f"sources: {source.scene} names {len(bands)} bands, the model has {len(settings.bands)} "
+            f"({', '.join(settings.bands)}): give one for each, null where the scene has none"
+        )
+    absent = [name for name, band in zip(settings.bands, bands, strict=True) if band is None]
+    required = sorted(set(absent) - set(settings.optional_bands))
+    if required:
+        raise ConfigError(f"sources: {source.scene} lacks band {required[0]}, which is not in optional_bands: add it")
+    return tuple(band for band in bands if band is not None)
+
+
+def _layout(settings: TrainSettings, source: SourceSettings) -> tuple[int | None, ...] | None:
+    if source.bands is None or None not in source.bands:
+        return None
+    places = iter(range(len(settings.bands)))
+    return tuple(None if band is None else next(places) for band in source.bands)
+
+
+def _label_source(source: SourceSettings, path: Path, sets: LabelSets, classes: ClassMap) -> LabelSource:
+    codes = {
+        value: IGNORED if names is None else sets.code_of(classes, names) for value, names in source.label_map.items()
+    }
+    outside = IGNORED if source.outside is None else sets.code_of(classes, source.outside)
+    return LabelSource(path=path, codes=codes, attribute=source.attribute, layer=source.layer, outside=outside)
 
 
 def _parts(settings: TrainSettings, source: SourceSettings, scene: LabelledScene) -> tuple[SplitWindow, ...]:
@@ -60,10 +136,3 @@ def _parts(settings: TrainSettings, source: SourceSettings, scene: LabelledScene
         shares=(blocks.val, blocks.test),
         seed=settings.seed,
     )
-
-
-def _classes(settings: TrainSettings) -> ClassMap:
-    classes = settings.class_map
-    if len(classes) < 2:  # noqa: PLR2004 - one class leaves nothing to tell apart
-        raise LabelError("a network needs at least 2 classes to tell apart")
-    return classes

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from geoseg.classes import ClassMap
 from geoseg.config.predict import Progress
 from geoseg.config.train import TrainSettings
 from geoseg.data.augment import AugmentPlan
@@ -29,12 +28,14 @@ from geoseg.models.zoo import load_model
 from geoseg.training.batches import BatchMaker, fit_normalizer, pixel_shares, prefetch, region_chips, stack_chips
 from geoseg.training.calibrate import fit_temperature, thin_out
 from geoseg.training.loop import (
+    BatchLoss,
     FitPlan,
     LogitsWithLabels,
     Trainer,
     fit,
     predict_logits,
 )
+from geoseg.training.losses import SegmentationLoss, target_of
 from geoseg.training.regions import close_regions, label_sets, open_regions
 from geoseg.training.runs import RunDirectory, describe_environment
 from geoseg.training.scoring import SourceCounter, SplitScore, by_source, summarize
@@ -106,9 +107,15 @@ class _Session:
         network = build_network(self._spec, encoder_weights=settings.network.encoder_weights)
         if settings.start is not None:
             start_from(network, load_model(settings.start))
-        members = torch.from_numpy(self._sets.members)
-        self._trainer = Trainer(network, _fit_plan(settings, bf16=self._bf16), device, members=members)
+        self._trainer = Trainer(network, _fit_plan(settings, bf16=self._bf16), device, self._batch_loss())
         self._best = (0, -1.0)
+
+    def _batch_loss(self) -> BatchLoss:
+        names = self._classes.names
+        counts = self._sampler.code_counts[: len(names)]
+        loss = SegmentationLoss.of(self._settings.loss, class_names=names, class_counts=counts)
+        members = torch.from_numpy(self._sets.members)
+        return lambda logits, labels: loss(logits, target_of(labels, members, ignored=IGNORED))
 
     def close(self) -> None:
         """Close all scenes."""
@@ -198,6 +205,7 @@ class _Session:
             spec=self._spec,
             classes=self._classes,
             bands=settings.bands,
+            optional_bands=settings.optional_bands,
             gsd=settings.gsd,
             normalizer=self._normalizer,
             tile=settings.tile,
@@ -285,8 +293,6 @@ def _fit_plan(settings: TrainSettings, *, bf16: bool) -> FitPlan:
         warmup=round(optimiser.warmup * settings.iterations),
         gradient_clip=optimiser.gradient_clip,
         ema_decay=optimiser.ema_decay,
-        smoothing=optimiser.label_smoothing,
-        dice=optimiser.dice,
         bf16=bf16,
     )
 

@@ -10,11 +10,10 @@ from affine import Affine
 
 from geoseg.config.settings import settings_from
 from geoseg.config.train import TrainSettings
-from geoseg.data.confusion import ConfusionMatrix
 from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
 from geoseg.models.build import build_network
 from geoseg.models.package import load_package
-from geoseg.training.train import start_from, summarize, train_model
+from geoseg.training.train import start_from, train_model
 
 ITERATIONS = 6
 
@@ -112,7 +111,7 @@ def test_a_stopped_and_resumed_run_is_the_unbroken_one_bit_for_bit(project, tmp_
     resumed = train_model(settings, tmp_path / "broken", resume=True)
     assert_same(weights_of(tmp_path / "broken"), weights_of(tmp_path / "whole"))
     assert resumed.best_iteration == whole.best_iteration
-    assert np.array_equal(resumed.test.counts, whole.test.counts)
+    assert np.array_equal(resumed.test.sources[0].confusion.counts, whole.test.sources[0].confusion.counts)
     scores = [[r for r in records_of(tmp_path / name) if "val" in r] for name in ("broken", "whole")]
     assert scores[0] == scores[1]
 
@@ -146,9 +145,37 @@ def test_validation_and_test_are_optional_only_where_they_can_be(project, tmp_pa
 
 def test_validation_ground_needs_a_known_class(project, tmp_path):
     source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
-    unknown = source | {"label_map": {9: "dark"}, "split": "val"}
+    unknown = source | {"label_map": {1: None, 2: None, 9: "dark"}, "split": "val"}
     with pytest.raises(LabelError, match="no pixel to validate on has a known class"):
         train_model(project.settings(sources=[source, unknown]), tmp_path / "run")
+
+
+def test_labels_that_leave_classes_open_train_and_score_by_what_they_tell(project, tmp_path):
+    classes = [
+        {"id": 4, "name": "dark", "colour": "#000000"},
+        {"id": 2, "name": "bright", "colour": "#ffffff"},
+        {"id": 7, "name": "never", "colour": "#ff0000"},
+    ]
+    full = {"name": "full", "scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
+    partial = full | {"name": "partial", "scene": "b_scene.tif", "labels": "b_labels.tif"}
+    partial["label_map"] = {1: "dark", 2: ["bright", "never"]}
+    sources = [full, partial, full | {"split": "val"}, partial | {"split": "val"}]
+    settings = project.settings(classes=classes, sources=sources, iterations=40, validate_every=20)
+    result = train_model(settings, tmp_path / "run")
+    assert [source.name for source in result.validation.sources] == ["full", "partial"]
+    assert result.validation.sources[1].names[:2] == ("dark", "bright|never")
+    assert result.validation.sources[1].mean_iou > 0.8
+    summary = load_package(result.package).provenance["scores"]["validation"]
+    assert summary["sources"]["partial"]["iou"].keys() >= {"dark", "bright|never"}
+
+
+def test_an_optional_band_may_be_missing_in_a_source(project, tmp_path):
+    source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
+    sources = [source | {"bands": [1, 2]}, source | {"bands": [1, None]}, source | {"split": "val"}]
+    settings = project.settings(sources=sources, optional_bands=["2"], iterations=2, augment={"drop": 0.5})
+    assert load_package(train_model(settings, tmp_path / "run").package).optional_bands == ("2",)
+    with pytest.raises(ConfigError, match="lacks band 2, which is not in optional_bands"):
+        train_model(project.settings(sources=sources), tmp_path / "other")
 
 
 def test_progress_is_told_after_every_step(project, tmp_path):
@@ -209,13 +236,3 @@ def test_provenance_files_join_the_package(project, tmp_path):
     (tmp_path / "split.json").write_text('{"holdout": ["x", "y"]}')
     result = train_model(project.settings(provenance_files=["split.json"], iterations=1), tmp_path / "run")
     assert load_package(result.package).provenance["holdout"] == ["x", "y"]
-
-
-def test_a_class_without_pixels_has_no_score_in_the_summary(project):
-    matrix = ConfusionMatrix(np.array([[3, 0], [0, 0]]))
-    assert summarize(matrix, project.settings().class_map) == {
-        "mean_iou": 1.0,
-        "pixel_accuracy": 1.0,
-        "iou": {"dark": 1.0},
-        "pixels": 3,
-    }
