@@ -65,7 +65,7 @@ def fit_vector_scaling(logits: Logits, labels: Labels, members: Members | None =
     values = np.asarray(logits, dtype=np.float64)
     classes = values.shape[1]
     lifts = _lifts(labels, members, classes)
-    named = np.isfinite(lifts).any(axis=0)
+    named = np.asarray(np.isfinite(lifts).any(axis=0))
 
     def penalised(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         stretched = values * np.exp(numbers[:classes])

@@ -62,6 +62,7 @@ def test_options_reach_the_mapping(calls):
         "tcp://a",
     ]
     options += ["--grid", "scene", "--no-vector", "--probabilities", "--mapping-unit", "50", "--overwrite"]
+    options += ["--tta", "d4", "--thresholds", "water=0.6,road=0.5"]
     assert run(["predict", "a.tif", "-o", "out", *options]) == 0
     expected = PredictSettings(
         model="m",
@@ -79,6 +80,8 @@ def test_options_reach_the_mapping(calls):
         probabilities=True,
         mapping_unit=50.0,
         overwrite=True,
+        tta="d4",
+        thresholds={"water": 0.6, "road": 0.5},
     )
     assert calls == [("a.tif", Path("out"), expected)]
 
