@@ -1,7 +1,8 @@
 """Vector features as pixels of a grid, window by window: windows agree with the whole to the last pixel.
 
-Coordinates become whole 256ths of a pixel of the grid once. All that follows is integer arithmetic in the
-coordinates of the whole grid, so it cannot depend on the window that is read.
+Coordinates become pixels of the grid once. All that follows is done one edge and one row at a time in the coordinates
+of the whole grid, so it cannot depend on the window that is read. Polygons are cut by the formula that GDAL uses, so
+that a layer and the raster that GDAL burns from it are the same to the last pixel.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from geoseg.georef import GeoRef
 from geoseg.window import Window
 
 _UNIT = 256
-"""Coordinates are kept to this part of a pixel."""
+"""Coordinates of lines and points are kept to this part of a pixel."""
 
 _REACH = 2.0**20
 """What lies farther than this many pixels from the grid is cut off, so that products fit in 64 bits."""
 
 _POINT, _LINE, _AREA = range(3)
 _Integers = NDArray[np.int64]
+_Floats = NDArray[np.float64]
 _Geometries = NDArray[np.object_]
 _Pixel = TypeVar("_Pixel", np.uint8, np.int64)
 
@@ -106,7 +108,8 @@ class BurnedLayer:
             if self._kinds[part] == _AREA:
                 _burn_polygon(segments, inside, here, values[part])
             else:
-                for segment in segments:
+                nearest = 0.0 if self._kinds[part] == _POINT else 0.5  # a point stays in its pixel
+                for segment in np.floor(segments * _UNIT + nearest).astype(np.int64):
                     _burn_segment(segment, inside, here, values[part])
 
 
@@ -165,8 +168,8 @@ def _may_lie_on(geometries: _Geometries, georef: GeoRef, to_grid: pyproj.Transfo
     return np.asarray(shapely.intersects(shapely.envelope(geometries), reach), dtype=np.bool_)
 
 
-def _segments(parts: _Parts) -> tuple[_Integers, _Integers]:
-    """Segments (segments, 4) as x, y, x, y in units, and where those of each part begin; a point is one."""
+def _segments(parts: _Parts) -> tuple[_Floats, _Integers]:
+    """Segments (segments, 4) as x, y, x, y in pixels, and where those of each part begin; a point is one."""
     is_area, is_point = parts.kinds == _AREA, parts.kinds == _POINT
     areas, others = np.flatnonzero(is_area), np.flatnonzero(~is_area)
     rings, index = shapely.get_rings(parts.geometries[areas], return_index=True)
@@ -174,17 +177,15 @@ def _segments(parts: _Parts) -> tuple[_Integers, _Integers]:
     part_of_path = np.concatenate([areas[index], others])
     at, path = shapely.get_coordinates(paths, return_index=True)
     part = part_of_path[path]
-    nearest = np.where(is_point[part], 0.0, 0.5)[:, None]  # a point stays in its pixel
-    units = np.floor(at * _UNIT + nearest).astype(np.int64)
     joined, single = np.flatnonzero(path[1:] == path[:-1]), np.flatnonzero(is_point[part])
     ends = np.concatenate([joined + 1, single])
     begins = np.concatenate([joined, single])
     order = np.argsort(part[begins], kind="stable")
-    segments = np.hstack([units[begins], units[ends]])[order]
+    segments = np.hstack([at[begins], at[ends]])[order]
     return segments, np.searchsorted(part[begins][order], np.arange(len(parts.kinds) + 1))
 
 
-def _burn_polygon(segments: _Integers, window: Window, pixels: NDArray[_Pixel], value: _Pixel) -> None:
+def _burn_polygon(segments: _Floats, window: Window, pixels: NDArray[_Pixel], value: _Pixel) -> None:
     """Set the pixels that have an odd number of edges on the left of their centre."""
     row, col = _crossings(segments, window)
     if not len(row):
@@ -197,23 +198,23 @@ def _burn_polygon(segments: _Integers, window: Window, pixels: NDArray[_Pixel], 
     pixels[top : top + height, left : left + width][inside] = value
 
 
-def _crossings(segments: _Integers, window: Window) -> tuple[_Integers, _Integers]:
+def _crossings(segments: _Floats, window: Window) -> tuple[_Integers, _Integers]:
     """Where segments cross the middle of rows: row and first column whose centre lies beyond, from the window's."""
-    x0, y0, x1, y1 = segments.T
-    first = _row_from(np.minimum(y0, y1)).clip(window.row, window.bottom)
-    count = _row_from(np.maximum(y0, y1)).clip(window.row, window.bottom) - first
+    upward = segments[:, 1] > segments[:, 3]
+    segments = np.where(upward[:, None], segments[:, [2, 3, 0, 1]], segments)
+    first = _row_from(segments[:, 1]).clip(window.row, window.bottom)
+    count = _row_from(segments[:, 3]).clip(window.row, window.bottom) - first
     segment = np.repeat(np.arange(len(segments)), count)
     row = np.arange(len(segment)) - np.repeat(np.cumsum(count) - count - first, count)
     x0, y0, x1, y1 = segments[segment].T
-    down = row * _UNIT + _UNIT // 2 - y0
-    x = x0 + down * (x1 - x0) // (y1 - y0)
-    col = (x + _UNIT // 2) // _UNIT
+    x = (row + 0.5 - y0) * (x1 - x0) / (y1 - y0) + x0
+    col = np.floor(x + 0.5).astype(np.int64)
     return row - window.row, col.clip(window.col, window.right) - window.col
 
 
-def _row_from(y: _Integers) -> _Integers:
+def _row_from(y: _Floats) -> _Integers:
     """The first row whose middle is at y or below."""
-    return -((_UNIT // 2 - y) // _UNIT)
+    return np.ceil(y - 0.5).astype(np.int64)
 
 
 def _burn_segment(segment: _Integers, window: Window, pixels: NDArray[_Pixel], value: _Pixel) -> None:
