@@ -1,4 +1,4 @@
-"""`geoseg models list | show NAME | export NAME DIR`: the packaged models."""
+"""`geoseg models list | show | export | import | networks`: models, and what to build them from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from geoseg.cli.tables import show_table
+from geoseg.config.import_model import ImportSettings
+from geoseg.config.settings import load_settings
 from geoseg.models.card import ModelCard, card_to_json
 from geoseg.models.zoo import describe_models, export_model, find_model, read_card
 
@@ -17,7 +19,7 @@ _MOST_ENTRIES = 8
 
 @click.group("models")
 def command() -> None:
-    """List, show and export the packaged models."""
+    """List, show, export and import models."""
 
 
 @command.command("list")
@@ -66,6 +68,66 @@ def export(name: str, folder: Path) -> None:
     NAME is a packaged model; the copy is DIR/NAME.
     """
     click.echo(str(export_model(name, folder)))
+
+
+@command.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", "package", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Package to make."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="YAML file with what the weights do not say: classes, bands, gsd; configs/import.yaml shows all.",
+)
+def import_model(source: Path, package: Path, config: Path) -> None:
+    """Make a model package of a network of segmentation-models-pytorch.
+
+    SOURCE is a folder that its save_pretrained wrote, or a state dict (.safetensors, .pt, .pth, .ckpt). No code is run
+    from it. The package is loaded again and compared with the network before it gets its name.
+    """
+    settings = load_settings(ImportSettings, config)
+    from geoseg.models.importing import ImportRequest, import_package  # noqa: PLC0415 - torch only where it runs
+
+    request = ImportRequest(
+        **settings.model_dump(exclude={"classes", "title", "licence", "data", "limits"}),
+        classes=settings.class_map,
+        provenance=settings.provenance,
+    )
+    made = import_package(source, package, request)
+    click.echo(str(package))
+    click.echo(
+        f"{made.spec.architecture} with {made.spec.encoder}, {len(made.bands)} bands, {len(made.classes)} classes"
+    )
+
+
+@command.command("networks")
+@click.argument("pattern", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write the names as JSON.")
+def list_networks(pattern: str | None, *, as_json: bool) -> None:
+    """List what `architecture` and `encoder` may be.
+
+    PATTERN chooses encoders by name, timm's models too: 'tu-convnext*'. Without it, smp's own are listed.
+    """
+    from geoseg.models.catalogue import (  # noqa: PLC0415 - importing smp takes seconds
+        architectures,
+        encoders_like,
+        hub_weights,
+        options_of,
+    )
+
+    encoders = {name: hub_weights(name) for name in encoders_like(pattern)}
+    options = {name: options_of(name) for name in architectures()}
+    if as_json:
+        click.echo(json.dumps({"architectures": options, "encoders": encoders}, indent=2))
+        return
+    if pattern is None:
+        show_table(("architecture", "options"), [(name, ", ".join(taken)) for name, taken in options.items()])
+        click.echo()
+    show_table(("encoder", "weights on the hub"), [(name, ", ".join(has) or "-") for name, has in encoders.items()])
+    if pattern is None:
+        click.echo("\nEvery model of timm is an encoder too, as tu-NAME: geoseg models networks 'tu-*'")
 
 
 def _facts(card: ModelCard) -> list[tuple[str, str]]:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from geoseg.config.evaluate import EvaluateSettings
+from geoseg.config.import_model import ImportSettings
 from geoseg.config.predict import PredictSettings
 from geoseg.config.settings import load_settings, load_yaml
 from geoseg.config.train import load_train_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-OF_COMMANDS = {"predict.yaml": PredictSettings, "evaluate.yaml": EvaluateSettings}
+OF_COMMANDS = {"predict.yaml": PredictSettings, "evaluate.yaml": EvaluateSettings, "import.yaml": ImportSettings}
 TRAINING = sorted(path.name for path in CONFIGS.glob("*.yaml") if path.name not in OF_COMMANDS)
 
 

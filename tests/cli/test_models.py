@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from geoseg.classes import ClassMap
 from geoseg.cli import models
 from geoseg.cli.app import run
 from geoseg.errors import ModelError
+from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard
 from geoseg.models.spec import NetworkSpec
@@ -90,3 +92,59 @@ def test_an_export_that_fails_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(models, "export_model", refuses)
     assert run(["models", "export", "x", "out"]) == 1
     assert capsys.readouterr().err == "geoseg: x: is no packaged model, out stays empty\n"
+
+
+def test_an_import_makes_a_package_that_can_be_shown(tmp_path, capsys):
+    torch.save(
+        build_network(NetworkSpec(architecture="unet", encoder="tu-test_resnet", bands=3, classes=2)).state_dict(),
+        tmp_path / "trained.pth",
+    )
+    settings = {
+        "name": "taken-over",
+        "title": "Ground and water",
+        "architecture": "unet",
+        "encoder": "tu-test_resnet",
+        "classes": [{"id": 0, "name": "ground", "colour": "#dfc27d"}, {"id": 4, "name": "water", "colour": "#0000ff"}],
+        "bands": ["red", "green", "blue"],
+        "gsd": 0.5,
+        "tile": 64,
+        "overlap": 32,
+    }
+    (tmp_path / "import.yaml").write_text(json.dumps(settings))
+    package = tmp_path / "package"
+    line = ["models", "import", str(tmp_path / "trained.pth"), "-o", str(package)]
+    assert run([*line, "--config", str(tmp_path / "import.yaml")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{package}\nunet with tu-test_resnet, 3 bands, 2 classes\n"
+    assert shown.err.startswith("geoseg: warning: mean and std are not given")
+    assert run(["models", "show", str(package)]) == 0
+    assert "Ground and water" in capsys.readouterr().out
+
+
+def test_an_import_that_fails_is_one_line(tmp_path, capsys):
+    (tmp_path / "import.yaml").write_text("name: my-model\n")
+    line = ["models", "import", "no.pth", "-o", str(tmp_path / "x"), "--config", str(tmp_path / "import.yaml")]
+    assert run(line) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_networks_are_listed_with_options_and_weights(capsys):
+    assert run(["models", "networks"]) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "unetplusplus",
+        "decoder_channels",
+        "resnet18",
+        "imagenet, ssl, swsl",
+        "geoseg models networks 'tu-*'",
+    ):
+        assert text in shown
+
+
+def test_encoders_are_found_by_name_also_those_of_timm(capsys):
+    assert run(["models", "networks", "*resnet18", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"resnet18", "tu-resnet18"} <= found["encoders"].keys()
+    assert "mit_b0" not in found["encoders"]
+    assert len(found["architectures"]) == 12
