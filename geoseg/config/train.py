@@ -67,6 +67,7 @@ class SourceSettings(Settings):
         default=None, gt=0, description="Ground sampling distance of scenes that do not tell it, metres per pixel."
     )
     scale: float | None = Field(default=None, gt=0, description="In place of the one in scales.")
+    offset: float = Field(default=0.0, description="Added to scaled numbers, as Landsat's reflectance needs.")
     split: Literal["train", "val", "test", "blocks"] = Field(
         default="train", description="What the scenes are for; blocks splits each by squares on the ground."
     )

@@ -36,6 +36,9 @@ class Region:
     scale: float
     """Factor from the scene's numbers to about 0 to 1."""
 
+    offset: float = 0.0
+    """Added after that."""
+
     weight: float = 1.0
     """How often it is drawn from, per square metre, compared with other regions."""
 
@@ -145,13 +148,13 @@ class ChipSampler:
 
 
 def scaled_chip(chip: Chip, size: int, region: Region) -> Chip:
-    """A chip of `size` x `size` px, float32, its numbers multiplied by the region's scale.
+    """A chip of `size` x `size` px, float32, its numbers times the region's scale plus its offset.
 
     Where nothing is valid it holds the mean of the valid pixels, so that a blur brings no nodata numbers to them; a
     band that the scene lacks is NaN.
     """
     resized = resize_chip(chip, size)
-    image = resized.image.astype(np.float32) * np.float32(region.scale)
+    image = resized.image.astype(np.float32) * np.float32(region.scale) + np.float32(region.offset)
     if not resized.valid.all():
         seen = image[:, resized.valid]
         fill = seen.mean(axis=1) if seen.size else np.zeros(len(image), dtype=np.float32)

@@ -87,6 +87,7 @@ def _region(settings: TrainSettings, file: _File, scene: LabelledScene, part: Sp
         scene=scene,
         window=part.window,
         scale=scale,
+        offset=source.offset,
         weight=source.weight,
         gsd=source.gsd or scene.georef.gsd or settings.gsd,
         layout=_layout(settings, source),
