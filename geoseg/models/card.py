@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geoseg.classes import ClassMap
 from geoseg.errors import GeosegError, ModelError
 from geoseg.models.calibration import Calibration
+from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
@@ -30,7 +30,6 @@ _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.
 _FORMAT = 1
 _MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds"}  # left out where empty
 _NARROW = ("demo-", "buildings-")  # begin the names of packages for drawn landscapes and for one theme
-_DEEPEST = 32  # networks halve the image up to five times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,65 +108,6 @@ class ModelCard:
         scores = self.provenance.get("scores")
         score = scores.get("mean_iou") if isinstance(scores, Mapping) else None
         return float(score) if isinstance(score, int | float) else None
-
-
-class PredictionRules(Protocol):
-    """What a card and a package say alike of how to predict."""
-
-    @property
-    def classes(self) -> ClassMap:
-        """The legend."""
-
-    @property
-    def bands(self) -> tuple[str, ...]:
-        """Names of the bands."""
-
-    @property
-    def calibration(self) -> Calibration:
-        """From logits to those of the softmax."""
-
-    @property
-    def optional_bands(self) -> tuple[str, ...]:
-        """Those that a scene may lack."""
-
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """For each class; empty = 0 for all."""
-
-
-def check_prediction_sizes(*, tile: int, overlap: int, gsd: float) -> None:
-    """Refuse sizes that no prediction can use.
-
-    Raises:
-        ModelError: unless tile and overlap are multiples of 32, 0 <= overlap <= tile / 2, and the GSD is positive.
-    """
-    if tile < _DEEPEST or tile % _DEEPEST:
-        raise ModelError(f"the tile of a model must be a positive multiple of {_DEEPEST} px, got {tile}")
-    if not 0 <= overlap <= tile // 2 or overlap % _DEEPEST:
-        raise ModelError(
-            f"the overlap of a model must be a multiple of {_DEEPEST} up to half its tile of {tile} px, got {overlap}"
-        )
-    if not gsd > 0:
-        raise ModelError(f"the GSD of a model must be positive, got {gsd} m")
-
-
-def check_prediction_rules(rules: PredictionRules) -> None:
-    """Refuse a calibration, optional bands or thresholds that do not fit the classes and bands.
-
-    Raises:
-        ModelError: if one does not.
-    """
-    rules.calibration.filled(len(rules.classes))
-    strange = [band for band in rules.optional_bands if band not in rules.bands]
-    if strange or len(set(rules.optional_bands)) >= len(rules.bands):
-        raise ModelError(
-            f"the optional bands must be some but not all of {', '.join(rules.bands)}, "
-            f"got {', '.join(rules.optional_bands)}"
-        )
-    if len(rules.thresholds) not in {0, len(rules.classes)}:
-        raise ModelError(f"{len(rules.classes)} classes need as many thresholds or none, got {len(rules.thresholds)}")
-    if not all(0 <= threshold <= 1 for threshold in rules.thresholds):
-        raise ModelError(f"the thresholds of the classes must lie between 0 and 1, got {rules.thresholds}")
 
 
 class _Part(BaseModel):

@@ -30,10 +30,9 @@ from geoseg.models.card import (
     ModelCard,
     card_from_json,
     card_to_json,
-    check_prediction_rules,
-    check_prediction_sizes,
 )
 from geoseg.models.card_text import TEXT_FILE, model_card_text
+from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 

@@ -25,6 +25,7 @@ LANDSAT_8 = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22")
         (("B2", "B3", "B4", "B8", "B8A"), ("blue", "green", "red", "nir", "nir08")),
         (("B2", "B11", "B12"), ("blue", "swir16", "swir22")),
         (("B2", "B3", "B4", "B8", "B11"), ("blue", "green", "red", "nir", "swir16")),
+        (("B04", "B05", "B06", "B07", "B08"), ("red", "rededge071", "rededge075", "rededge078", "nir")),
         (("B02_10m", "b8a_20m"), ("blue", "nir08")),
         (("B4, central wavelength 665 nm", "B8, central wavelength 842 nm"), ("red", "nir")),
         (("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"), LANDSAT_8[1:]),

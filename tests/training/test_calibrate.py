@@ -111,6 +111,20 @@ def test_a_planted_scaling_is_found():
     assert bias - bias.mean() == pytest.approx(np.array(PLANTED.bias) - np.mean(PLANTED.bias), abs=0.1)
 
 
+@pytest.mark.parametrize("step", [-0.05, 0.05])
+@pytest.mark.parametrize("place", range(8))
+def test_no_number_beside_the_one_found_is_better(place, step):
+    honest, labels = honest_pixels(1_000)
+    logits = uncalibrated(honest, PLANTED)
+    found = fit_vector_scaling(logits, labels)
+    numbers = np.array([*np.log(found.scale), *found.bias])
+    numbers[place] += step
+    beside = Calibration(
+        temperature=found.temperature, scale=tuple(np.exp(numbers[:4]).tolist()), bias=tuple(numbers[4:].tolist())
+    )
+    assert mean_surprise(logits, labels, beside) > mean_surprise(logits, labels, found) - 1e-5
+
+
 def test_a_planted_scaling_is_found_from_labels_that_leave_classes_open():
     honest, labels = honest_pixels(20_000)
     open_labels = np.where((labels < 2) & (np.arange(len(labels)) % 2 == 0), 4, labels)
