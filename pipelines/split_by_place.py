@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from geoseg.errors import GeosegError
+from geoseg.raster.gdal import georeference_optional
 from geoseg.raster.scene import open_dataset
 from pipelines.mosaic_chips import LabelledChip, choose_groups, find_chips
 
@@ -124,11 +125,12 @@ def write_chip(chip: LabelledChip, stem: Path, plan: PlacePlan) -> None:
         pixels, values = image.read(plan.bands), labels.read(1)
     size = {"height": values.shape[0], "width": values.shape[1], "compress": "deflate"}
     plain = {"driver": "GTiff", "photometric": "MINISBLACK", "ALPHA": "UNSPECIFIED"}
-    with rasterio.open(f"{stem}_image.tif", "w", count=len(pixels), dtype=pixels.dtype, **size, **plain) as target:
-        target.write(pixels)
-        target.descriptions = plan.names
-    with rasterio.open(f"{stem}_labels.tif", "w", count=1, dtype=values.dtype, **size, **plain) as target:
-        target.write(values, 1)
+    with georeference_optional():
+        with rasterio.open(f"{stem}_image.tif", "w", count=len(pixels), dtype=pixels.dtype, **size, **plain) as target:
+            target.write(pixels)
+            target.descriptions = plan.names
+        with rasterio.open(f"{stem}_labels.tif", "w", count=1, dtype=values.dtype, **size, **plain) as target:
+            target.write(values, 1)
 
 
 def split_by_place(chips: Sequence[LabelledChip], output: Path, plan: PlacePlan) -> dict[str, list[str]]:

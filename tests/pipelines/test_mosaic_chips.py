@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 
+from geoseg.errors import LabelError
 from geoseg.raster.scene import open_scene
 from pipelines.mosaic_chips import MosaicPlan, choose_groups, find_chips, group_chips, main, mosaic_chips, split_chips
 
@@ -97,3 +99,27 @@ def test_a_folder_without_chips_is_refused_in_one_line(tmp_path):
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert "no file matches '*_img.tif'" in done.output
+
+
+def test_by_northing_all_south_of_a_gap_is_held_out_and_all_north_of_another_validates(write_scene, tmp_path):
+    tops = [0, 1, 30, 31, 32, 60, 61, 62, 63, 90]
+    for number, row in enumerate(tops):
+        transform = Affine(2, 0, 5e5, 0, -2, 5e6 - row * SIDE * 2)
+        write_scene(np.zeros((3, SIDE, SIDE), dtype=np.uint8), f"c{number}_img.tif", transform=transform)
+        write_scene(np.zeros((1, SIDE, SIDE), dtype=np.uint8), f"c{number}_lab.tif", transform=transform)
+    chips = find_chips(tmp_path, image="*_img.tif", labels="*_lab.tif")
+    plan = replace(PLAN, bands=(1,), northing=True, held_out=0.15, validation=0.25)
+    named = {split: sorted(chip.name for chip in part) for split, part in split_chips(chips, plan).items()}
+    assert named == {"test": ["c9"], "val": ["c0", "c1"], "train": ["c2", "c3", "c4", "c5", "c6", "c7", "c8"]}
+    with pytest.raises(LabelError, match="two are needed: lower --distance"):
+        split_chips(chips, replace(plan, distance=1e5))
+
+
+def test_kept_bands_get_names_and_none_is_alpha(folder):
+    output = folder / "out"
+    given = ["--image", "*_img.tif", "--labels", "*_lab.tif", "--bands", "1,2,3,4", "--names", "red,green,blue,nir"]
+    done = CliRunner().invoke(main, [str(folder), "-o", str(output), *given, "--distance", "100"])
+    assert done.exit_code == 0, done.output
+    for path in output.glob("*_image.tif"):
+        with open_scene(path, bands=("nir", "red")) as scene:
+            assert scene.bands == ("nir", "red")
