@@ -31,7 +31,7 @@ def test_a_training_config_is_valid_and_its_legend_too(name):
     settings = load_train_settings(CONFIGS / name)
     known = set(settings.class_map.names)
     for source in settings.sources:
-        assert {name for names in source.label_map.values() for name in names} <= known
+        assert {name for names in source.label_map.values() for name in names or ()} <= known
 
 
 def test_there_is_a_config_for_every_command_that_takes_one():
