@@ -21,6 +21,9 @@ from geoseg.errors import LabelError
 
 _PARQUET = (".parquet", ".geoparquet")
 _VECTOR = (*_PARQUET, ".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml", ".kml", ".sqlite")
+EVERY = "*"
+"""In place of an attribute: every feature has this one value."""
+
 _UNREADABLE = (
     DataSourceError,
     DataLayerError,
@@ -58,7 +61,7 @@ def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Fe
     Args:
         path: the file.
         layer: its layer; None where it has only one with geometries.
-        attribute: the column to take the values from.
+        attribute: the column to take the values from; `*` for the value `*` everywhere.
 
     Raises:
         LabelError: if the file cannot be read, the layer or the attribute is missing (it lists those there), or no
@@ -77,7 +80,7 @@ def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Fe
         raise LabelError(f"{path}: holds no feature with a geometry")
     return Features(
         geometries=np.asarray(table.geometry.to_numpy(), dtype=object),
-        values=tuple(_plain(value) for value in table[attribute]),
+        values=(EVERY,) * len(table) if attribute == EVERY else tuple(_plain(value) for value in table[attribute]),
         crs=None if table.crs is None else pyproj.CRS(table.crs).to_wkt(),
     )
 
@@ -89,7 +92,7 @@ def _read_parquet(path: Path) -> geopandas.GeoDataFrame:
 def _read_layer(path: Path, layer: str, attribute: str | None) -> geopandas.GeoDataFrame:
     fields = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
     _require_attribute(path, fields, attribute)
-    return pyogrio.read_dataframe(path, layer=layer, columns=[attribute])
+    return pyogrio.read_dataframe(path, layer=layer, columns=[] if attribute == EVERY else [attribute])
 
 
 def _layer_of(path: Path, wanted: str | None) -> str:
@@ -103,7 +106,7 @@ def _layer_of(path: Path, wanted: str | None) -> str:
 
 
 def _require_attribute(path: Path, there: Sequence[str], attribute: str | None) -> None:
-    if attribute is None or attribute not in there:
+    if attribute != EVERY and (attribute is None or attribute not in there):
         what = "no attribute was named" if attribute is None else f"has no attribute {attribute!r}"
         raise LabelError(f"{path}: {what}: its attributes are {', '.join(there) or 'none'}")
 

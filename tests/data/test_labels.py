@@ -181,3 +181,12 @@ def test_an_attribute_value_that_is_not_listed_and_features_elsewhere_are_refuse
     geopandas.GeoDataFrame({"kind": ["wood"]}, geometry=[far], crs=32633).to_file(tmp_path / "b.gpkg")
     with pytest.raises(LabelError, match="no feature lies in the scene"):
         open_labels(source_of(tmp_path / "b.gpkg", {"wood": 1}, attribute="kind"), georef)
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.parquet", "a.geojson"])
+def test_footprints_without_an_attribute_are_one_class(georef, tmp_path, name):
+    layer = geopandas.GeoDataFrame(geometry=[shapely.box(5e5, 5e6 - 20, 5e5 + 10, 5e6)], crs=32633).to_crs(4326)
+    path = tmp_path / name
+    layer.to_parquet(path) if name.endswith("parquet") else layer.to_file(path)
+    read = open_labels(source_of(path, {"*": 1}, attribute="*", outside=0), georef).read(WHOLE)
+    assert np.array_equal(read, np.tile(np.arange(30) < 10, (20, 1)))
