@@ -5,8 +5,8 @@ All losses take labels that leave several classes open (partial labels) beside l
 
 from geoseg.training.losses.overlap import lovasz_softmax, soft_dice
 from geoseg.training.losses.per_pixel import cross_entropy, focal, hard_weights
-from geoseg.training.losses.target import Target, known_pixels, target_of, weighted_mean
-from geoseg.training.losses.weighted import SegmentationLoss, balanced_weights, segmentation_loss
+from geoseg.training.losses.target import Target, target_of, weighted_mean
+from geoseg.training.losses.weighted import SegmentationLoss, balanced_weights
 
 __all__ = [
     "SegmentationLoss",
@@ -15,9 +15,7 @@ __all__ = [
     "cross_entropy",
     "focal",
     "hard_weights",
-    "known_pixels",
     "lovasz_softmax",
-    "segmentation_loss",
     "soft_dice",
     "target_of",
     "weighted_mean",

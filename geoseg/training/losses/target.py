@@ -41,14 +41,9 @@ def target_of(labels: Tensor, members: Tensor, *, ignored: int) -> Target:
         members: (codes, classes) bool, as in `Target`.
         ignored: the label of pixels that are not learnt from.
     """
-    codes, weights = known_pixels(labels, ignored=ignored)
-    return Target(codes=codes, weights=weights, members=members.to(labels.device))
-
-
-def known_pixels(labels: Tensor, *, ignored: int) -> tuple[Tensor, Tensor]:
-    """Labels in which ignored pixels are class 0, and their weights, 0 where ignored and 1 elsewhere."""
     known = labels != ignored
-    return torch.where(known, labels, 0).long(), known.float()
+    codes = torch.where(known, labels, 0).long()
+    return Target(codes=codes, weights=known.float(), members=members.to(labels.device))
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -92,13 +92,6 @@ def balanced_weights(class_counts: ArrayLike) -> tuple[float, ...]:
     return tuple(np.clip(weights, *_BALANCED_RANGE).tolist())
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, weights: Tensor, *, dice: float, smoothing: float) -> Tensor:
-    """Cross-entropy plus `dice` times soft Dice for labels of one class, in float32 whatever the logits are."""
-    members = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    loss = SegmentationLoss(settings=LossSettings(dice=dice, label_smoothing=smoothing), class_weights=None)
-    return loss(logits, Target(codes=labels, weights=weights, members=members))
-
-
 def _named_weights(weights: Mapping[str, float], class_names: Sequence[str]) -> tuple[float, ...]:
     unknown = sorted(set(weights) - set(class_names))
     if unknown:
