@@ -5,9 +5,10 @@ import pytest
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from rasterio.crs import CRS
 
-from geoseg.data.splits import split_by_blocks
+from geoseg.data.splits import SPLITS, split_by_blocks
 from geoseg.errors import LabelError
 from geoseg.georef import GeoRef
 
@@ -66,3 +67,72 @@ def test_a_split_that_cannot_be_is_refused(changes, message):
 def test_a_scene_without_a_crs_has_no_metres():
     with pytest.raises(LabelError, match="without a CRS"):
         split_by_blocks(grid(200, 200, crs=None), block_metres=80, guard_metres=8, shares=(0.2, 0.2), seed=0)
+
+
+def counts_by_place(windows, counts):
+    table = dict(zip(windows, counts, strict=True))
+    return lambda window: table[window]
+
+
+def labelled_split(counts, *, seed=0, shares=(0.15, 0.15)):
+    """A row of blocks of 40 px with a guard, and what each holds."""
+    georef = grid(40, 40 * len(counts))
+    kinds = {"block_metres": 80, "guard_metres": 8, "shares": shares, "seed": seed}
+    windows = [part.window for part in split_by_blocks(georef, **(kinds | {"shares": (0.0, 0.0)}))]
+    return split_by_blocks(georef, **kinds, count=counts_by_place(windows, counts))
+
+
+def blocks_of(parts, split):
+    return [index for index, part in enumerate(parts) if part.split == split]
+
+
+@given(counts=arrays(np.int64, st.tuples(st.integers(3, 7), st.integers(1, 5)), elements=st.integers(0, 9)))
+def test_every_label_that_can_be_in_every_split_is(counts):
+    counts[:, 0] += 1
+    parts = labelled_split(counts)
+    places = [SPLITS.index(part.split) for part in parts]
+    frequent = counts[:, (counts > 0).sum(axis=0) >= 3] > 0
+
+    def lacking(ways):
+        held = (np.asarray(ways)[..., None] == np.arange(3)).swapaxes(-1, -2) @ frequent.astype(int)
+        return (held == 0).sum(axis=(-2, -1))
+
+    best = lacking(list(itertools.product(range(3), repeat=len(counts)))).min()
+    assert lacking(places) == best
+
+
+@given(seed=st.integers(0, 99))
+def test_labelled_shares_are_near_those_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 1000, (60, 5)) * (rng.random((60, 5)) < 0.5)
+    counts[:, 0] += 1
+    parts = labelled_split(counts, seed=seed, shares=(0.2, 0.1))
+    for split, share in (("val", 0.2), ("test", 0.1)):
+        held = counts[blocks_of(parts, split)].sum(axis=0) / counts.sum(axis=0)
+        assert np.abs(held - share).max() < 0.06
+
+
+def test_blocks_without_labels_are_never_held_out():
+    counts = np.zeros((40, 2), dtype=np.int64)
+    counts[[3, 11, 29]] = [[5, 0], [5, 2], [0, 2]]
+    parts = labelled_split(counts)
+    assert sorted([*blocks_of(parts, "val"), *blocks_of(parts, "test")]) != []
+    assert set(blocks_of(parts, "val")) | set(blocks_of(parts, "test")) < {3, 11, 29}
+    with pytest.raises(LabelError, match="2 blocks with labels of 80 m are too few"):
+        labelled_split(counts[:20])
+    with pytest.raises(LabelError, match="0 blocks with labels"):
+        labelled_split(counts[:2])
+
+
+def test_the_seed_chooses_among_labelled_blocks_and_a_share_of_nothing_gets_none():
+    counts = np.ones((30, 2), dtype=np.int64)
+    assert labelled_split(counts, seed=1) == labelled_split(counts, seed=1)
+    assert len({tuple(blocks_of(labelled_split(counts, seed=seed), "val")) for seed in range(4)}) > 1
+    parts = labelled_split(counts, shares=(0.2, 0.0))
+    assert (len(blocks_of(parts, "val")), blocks_of(parts, "test")) == (6, [])
+
+
+def test_the_guard_holds_whatever_the_labels():
+    counts = np.random.default_rng(0).integers(0, 9, (12, 3))
+    for one, other in itertools.combinations(labelled_split(counts), 2):
+        assert gap(one.window, other.window) * 2.0 >= 7.9
