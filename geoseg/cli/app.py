@@ -20,9 +20,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "predict": "Map the land cover of scenes.",
         "train": "Train a model package on scenes with labels.",
-        "evaluate": "Compare a class raster with a reference.",
+        "evaluate": "Say how good maps are, against references or sampled points.",
         "sample": "Draw points to label, with which to assess a map.",
-        "models": "List, show and export the packaged models.",
+        "models": "List, show, export and import models.",
         "demo": "Make a landscape, map it, and show how good the map is.",
         "doctor": "Check that this installation works.",
     }

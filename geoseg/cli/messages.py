@@ -25,7 +25,7 @@ def reported(command: click.Command, arguments: Sequence[str] | None = None, *, 
     Returns:
         0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C.
     """
-    with warnings_shown():
+    with log_shown():
         try:
             result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         except click.ClickException as error:
@@ -46,18 +46,21 @@ def show_error(error: GeosegError, *, about: str = "") -> None:
     click.echo(f"geoseg: {text}" if about in text else f"geoseg: {about}: {text}", err=True)
 
 
-class _WarningLines(logging.Handler):
+class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"geoseg: warning: {' '.join(record.getMessage().split())}", err=True)
+        kind = "warning: " if record.levelno >= logging.WARNING else ""
+        click.echo(f"geoseg: {kind}{' '.join(record.getMessage().split())}", err=True)
 
 
 @contextmanager
-def warnings_shown() -> Iterator[None]:
-    """What geoseg logs at WARNING and above appears on stderr."""
+def log_shown() -> Iterator[None]:
+    """What geoseg logs at INFO and above appears on stderr."""
     logger = logging.getLogger("geoseg")
-    handler = _WarningLines(level=logging.WARNING)
+    handler, level = _Lines(level=logging.INFO), logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
