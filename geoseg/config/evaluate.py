@@ -66,7 +66,8 @@ class EvaluateSettings(Settings):
     attribute: str | None = Field(
         default=None,
         min_length=1,
-        description="Attribute of a vector reference that holds the class: its id, its name, or a value of label-map.",
+        description="Attribute of a vector reference that holds the class: its id, its name, or a value of label-map; "
+        "of points where it is not reference.",
     )
     layer: str | None = Field(default=None, min_length=1, description="Layer of a vector reference that has several.")
     outside: str | None = Field(
@@ -96,6 +97,9 @@ class EvaluateSettings(Settings):
         allow_inf_nan=False,
         description="Side of a block, metres (pixels where there is no CRS).",
     )
+    confidence_level: float = Field(
+        default=0.95, gt=0, lt=1, description="Of the intervals of what --points estimate, between 0 and 1."
+    )
     overwrite: bool = Field(default=False, description="Replace outputs that exist.")
 
     @model_validator(mode="after")
@@ -121,4 +125,5 @@ class EvaluateOptions(TypedDict, total=False):
     by: str | None
     zones: str | None
     block_size: float
+    confidence_level: float
     overwrite: bool

@@ -26,6 +26,9 @@ from geoseg.evaluation.zones import Zones, open_zones
 from geoseg.georef import GeoRef
 from geoseg.window import Window
 
+_SCALE_SLACK = 1.001
+"""A pixel called 1 m wide covers up to 1.0004 m of ground in UTM: a tolerance of 1 m reaches it all the same."""
+
 _WINDOW_ROWS = 1024
 _WINDOW_COLS = 2048
 
@@ -123,7 +126,7 @@ def _tolerance(georef: GeoRef, settings: EvaluateSettings) -> _Tolerance:
     gsd, unit = (1.0, "px") if georef.gsd is None else (georef.gsd, "m")
     if settings.boundary_tolerance is None:
         return _Tolerance(DEFAULT_RADIUS * gsd, unit, DEFAULT_RADIUS)
-    radius = settings.boundary_tolerance / gsd
+    radius = _SCALE_SLACK * settings.boundary_tolerance / gsd
     if radius > LARGEST_RADIUS:
         raise ConfigError(
             f"boundary_tolerance {settings.boundary_tolerance:g} {unit} is {radius:.0f} pixels of the map: "

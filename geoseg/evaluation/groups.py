@@ -78,6 +78,7 @@ def grouped(
         if len(group) > 1:
             values = [each for each in members if members[each] == group]
             own = label_names.get(value) if len(values) == 1 else None
+            own = None if own in map_names.values() else own  # it would be read as that one class
             names[min(group)] = own or _joined(group, map_names)
     return ClassGroups(
         of_map=of_map,

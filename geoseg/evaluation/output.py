@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -115,6 +116,8 @@ def _write_blocks(path: Path, blocks: Sequence[ZoneScores]) -> None:
             [each.as_json() for each in members], geometry=[each.zone.outline for each in members], crs=crs
         )
         try:
-            table.to_file(path, layer="blocks" if number == 1 else f"blocks_{number}", driver="GPKG")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+                table.to_file(path, layer="blocks" if number == 1 else f"blocks_{number}", driver="GPKG")
         except (DataSourceError, DataLayerError, FeatureError) as error:
             raise OutputError(f"{path.name}: cannot be written: {' '.join(str(error).split())}") from error

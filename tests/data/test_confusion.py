@@ -1,10 +1,12 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn import metrics
 
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.errors import LabelError
@@ -78,3 +80,45 @@ def test_adding_leaves_the_matrix_at_hand_unchanged():
 def test_shapes_that_differ_are_refused_in_one_line():
     with pytest.raises(LabelError, match=r"labels \(2,\) and prediction \(3,\)"):
         ConfusionMatrix.empty(2).add(np.zeros(2, dtype=np.uint8), np.zeros(3, dtype=np.uint8))
+
+
+@given(indices, indices)
+def test_scores_of_the_whole_are_those_of_scikit_learn(labels, predicted):
+    known = (labels < CLASSES) & (predicted < CLASSES)
+    assume(known.any())
+    truth, guess = labels[known], predicted[known]
+    matrix = ConfusionMatrix.empty(CLASSES).add(labels, predicted)
+    seen = np.union1d(truth, guess)
+    assert matrix.pixel_accuracy == pytest.approx(metrics.accuracy_score(truth, guess))
+    assert matrix.mean_iou == pytest.approx(metrics.jaccard_score(truth, guess, labels=seen, average="macro"))
+    assert matrix.frequency_weighted_iou == pytest.approx(
+        metrics.jaccard_score(truth, guess, labels=seen, average="weighted")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it remarks on classes that are only in the prediction
+        assert matrix.mean_pixel_accuracy == pytest.approx(metrics.balanced_accuracy_score(truth, guess))
+        kappa = metrics.cohen_kappa_score(truth, guess)
+    assert matrix.kappa == pytest.approx(kappa, nan_ok=True)
+
+
+@given(indices, indices)
+def test_scores_of_each_class_are_those_of_scikit_learn(labels, predicted):
+    known = (labels < CLASSES) & (predicted < CLASSES)
+    assume(known.any())
+    matrix = ConfusionMatrix.empty(CLASSES).add(labels, predicted)
+    theirs = metrics.precision_recall_fscore_support(
+        labels[known], predicted[known], labels=range(CLASSES), zero_division=np.nan
+    )
+    for mine, other in zip((matrix.precision, matrix.recall, matrix.f1), theirs, strict=False):
+        np.testing.assert_allclose(mine, other)
+
+
+def test_kappa_is_not_defined_where_chance_alone_agrees_everywhere():
+    assert math.isnan(ConfusionMatrix(np.array([[9, 0], [0, 0]])).kappa)
+    assert math.isnan(ConfusionMatrix.empty(2).kappa)
+    assert math.isnan(ConfusionMatrix.empty(2).frequency_weighted_iou)
+
+
+def test_kappa_of_a_whole_country_does_not_overflow():
+    huge = ConfusionMatrix(np.array([[4, 1], [1, 4]]) * 10**12)
+    assert huge.kappa == pytest.approx(0.6)
