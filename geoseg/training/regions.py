@@ -53,7 +53,7 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
     """
     sets, classes = label_sets(settings), settings.class_map
     files = [
-        _File(source, scene, _label_source(source, labels, sets, classes))
+        _File(source, scene, label_source(source, labels, sets, classes))
         for source in settings.sources
         for scene, labels in settings.files_of(source)
     ]
@@ -118,7 +118,12 @@ def _layout(settings: TrainSettings, source: SourceSettings) -> tuple[int | None
     return tuple(None if band is None else next(places) for band in source.bands)
 
 
-def _label_source(source: SourceSettings, path: Path, sets: LabelSets, classes: ClassMap) -> LabelSource:
+def label_source(source: SourceSettings, path: Path, sets: LabelSets, classes: ClassMap) -> LabelSource:
+    """The labels of one scene of a source, and the code of each of their values.
+
+    Raises:
+        LabelError: if a class is not in the legend.
+    """
     codes = {
         value: IGNORED if names is None else sets.code_of(classes, names) for value, names in source.label_map.items()
     }
