@@ -53,7 +53,10 @@ class SourceSettings(Settings):
         min_length=1,
         description="Class of each label value, several where the label leaves them open, null where it is unknown.",
     )
-    attribute: str | None = Field(default=None, description="Of a vector layer, the column that holds the values.")
+    attribute: str | None = Field(
+        default=None,
+        description="Of a vector layer, the column that holds the values; * where every feature has one, *.",
+    )
     layer: str | None = Field(default=None, description="Of a vector file, the layer; the first where not given.")
     outside: ClassNames = Field(
         default=None, description="Of a vector layer, the class of pixels without a feature; unknown where not given."
@@ -175,9 +178,17 @@ class TrainSettings(Settings):
         default=128, ge=0, multiple_of=32, description="Of two tiles at prediction, px, at most half a tile."
     )
     chip: int = Field(default=256, ge=32, multiple_of=32, description="Side of a training chip, px.")
-    batch_size: int = Field(default=8, ge=1, description="Chips per iteration.")
+    batch_size: int = Field(
+        default=8, ge=1, description="Chips in memory at a time, of all processes together where there are several."
+    )
+    accumulate: int = Field(
+        default=1, ge=1, description="Batches per step of the optimiser: as if the batch were so many times larger."
+    )
     iterations: int = Field(default=2000, ge=1, description="Steps of the optimiser.")
     validate_every: int = Field(default=200, ge=1, description="Iterations between scores; the state is saved then.")
+    patience: int | None = Field(
+        default=None, ge=1, description="Scores without a new best after which training ends; it does not by default."
+    )
     class_balance: float = Field(default=0.5, ge=0, le=1, description="Share of chips drawn for a rare class.")
     blocks: BlockSettings = Field(default=BlockSettings(), description="How scenes are split by squares.")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="Changes of the chips.")
@@ -185,8 +196,13 @@ class TrainSettings(Settings):
     loss: LossSettings = Field(default=LossSettings(), description="What is made small.")
     seed: int = Field(default=0, ge=0, description="Of weights, chips and changes.")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where to train.")
-    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="Of the forward and backward pass.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="Of the forward and backward pass; fp16 on a GPU only."
+    )
     cache_mb: int = Field(default=1024, ge=1, description="Memory for decoded scenes.")
+    tensorboard: bool = Field(
+        default=False, description="Whether losses and scores are written for TensorBoard too, which must be installed."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -120,19 +120,28 @@ def region_chips(regions: Sequence[Region], *, side: int, gsd: float) -> Iterato
                     yield scaled_chip(chip, side, region)
 
 
-def prefetch(make: Callable[[int], TrainingBatch], start: int, stop: int, *, depth: int = 3) -> Iterator[TrainingBatch]:
-    """Batches of iterations `start` to `stop`, made ahead in one thread.
+def prefetch(
+    make: Callable[[int], TrainingBatch], start: int, stop: int, *, threads: int = 1, depth: int = 3
+) -> Iterator[TrainingBatch]:
+    """Batches of iterations `start` to `stop`, made ahead.
 
-    An error while a batch is made is raised where that batch is asked for. Ending the iteration early ends the thread.
+    An error while a batch is made is raised where that batch is asked for. Ending the iteration early ends the threads.
+
+    Args:
+        make: gives the batch of an iteration; with several threads it is called in several at a time.
+        start: the first iteration.
+        stop: the one after the last.
+        threads: at most; as no more than `depth` batches are made ahead, they work only as fast as batches are taken.
+        depth: batches that are made ahead.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="geoseg-batches") as thread:
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="geoseg-batches") as pool:
         depth = min(depth, stop - start)
-        waiting = deque(thread.submit(make, iteration) for iteration in range(start, start + depth))
+        waiting = deque(pool.submit(make, iteration) for iteration in range(start, start + depth))
         try:
             for ahead in range(start + depth, stop + depth):
                 batch = waiting.popleft().result()
                 if ahead < stop:
-                    waiting.append(thread.submit(make, ahead))
+                    waiting.append(pool.submit(make, ahead))
                 yield batch
         finally:
             for future in waiting:

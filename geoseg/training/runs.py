@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import os
 import pickle
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +17,8 @@ from matplotlib.figure import Figure
 from geoseg.errors import ModelError, OutputError
 from geoseg.training.loop import TrainerState
 
-_PACKAGES = ("geoseg", "torch", "segmentation-models-pytorch", "timm", "numpy", "rasterio")
+_STATE_KEYS = TrainerState.__required_keys__
+_DPI = 110
 
 
 class RunDirectory:
@@ -47,6 +47,11 @@ class RunDirectory:
         return self._folder / "best"
 
     @property
+    def events(self) -> Path:
+        """The folder that TensorBoard reads."""
+        return self._folder / "tensorboard"
+
+    @property
     def _state(self) -> Path:
         return self._folder / "last" / "state.pt"
 
@@ -66,10 +71,11 @@ class RunDirectory:
             file.write(json.dumps(dict(record)) + "\n")
 
     def metrics(self) -> tuple[dict[str, object], ...]:
-        """The lines of metrics.jsonl so far."""
+        """The lines of metrics.jsonl so far, without one that a killed process left half-written."""
         if not self._metrics.exists():
             return ()
-        return tuple(json.loads(line) for line in self._metrics.read_text(encoding="utf-8").splitlines())
+        whole, _, _ = self._metrics.read_text(encoding="utf-8").rpartition("\n")
+        return tuple(json.loads(line) for line in whole.splitlines())
 
     def forget_after(self, iteration: int) -> None:
         """Drop the lines of steps that will be done again."""
@@ -77,58 +83,44 @@ class RunDirectory:
         _write(self._metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
     def save_state(self, state: TrainerState) -> None:
-        """Replace the last state."""
+        """Replace the last state.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
         hidden = self._state.with_suffix(".part")
-        torch.save(state, hidden)
-        hidden.replace(self._state)
+        try:
+            torch.save(state, hidden)
+            hidden.replace(self._state)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"{self._state}: cannot be written, is the disk full? {error}") from error
 
     def load_state(self) -> TrainerState:
         """The last state.
 
         Raises:
-            ModelError: if it is damaged.
+            ModelError: if it is damaged or another version of geoseg wrote it.
         """
         try:
-            return cast("TrainerState", torch.load(self._state, map_location="cpu", weights_only=True))
+            state = torch.load(self._state, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
             raise ModelError(f"{self._state}: is damaged, start again without --resume: {error}") from error
+        absent = sorted(_STATE_KEYS - set(state))
+        if absent:
+            raise ModelError(f"{self._state}: has no {absent[0]}, another version wrote it: start a new run")
+        return cast("TrainerState", state)
 
-    def draw_curve(self) -> None:
-        """Write curve.png: loss and mean IoU by iteration."""
-        records = self.metrics()
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        left = figure.add_subplot()
-        right = left.twinx()
-        left.plot(*_series(records, "loss"), color="#7f7f7f", linewidth=0.8)
-        right.plot(*_series(records, "val_mean_iou"), color="#1b7837", marker="o", markersize=3)
-        left.set(xlabel="iteration", ylabel="training loss")
-        right.set(ylabel="validation mean IoU", ylim=(0, 1))
-        figure.savefig(self._folder / "curve.png", dpi=110)
+    def write_table(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows, the first of them the names of the columns, as CSV; None is an empty cell."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        _write(self._folder / name, text.getvalue().encode())
 
-
-def describe_environment(device: torch.device, *, bf16: bool) -> dict[str, object]:
-    """Versions and hardware that a result depends on."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "bf16": bf16,
-        "packages": {name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _series(records: Sequence[Mapping[str, object]], key: str) -> tuple[list[float], list[float]]:
-    found = [(record["iteration"], record[key]) for record in records if record.get(key) is not None]
-    return [float(cast("int", at)) for at, _ in found], [float(cast("float", value)) for _, value in found]
+    def draw(self, name: str, figure: Figure) -> None:
+        """Write a figure as PNG."""
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=_DPI)
+        _write(self._folder / name, image.getvalue())
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -19,6 +19,8 @@ classes: [{id: 1, name: water, colour: "#0000ff"}]
 RESULT = TrainingResult(
     package=Path("run/best"),
     best_iteration=7,
+    iterations=9,
+    stopped_early=False,
     validation=ConfusionMatrix(np.array([[3, 1], [0, 4]])),
     test=ConfusionMatrix(np.array([[4, 0], [0, 4]])),
 )

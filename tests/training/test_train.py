@@ -13,7 +13,8 @@ from geoseg.config.train import TrainSettings
 from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
 from geoseg.models.build import build_network
 from geoseg.models.package import load_package
-from geoseg.training.train import start_from, train_model
+from geoseg.training.packaging import start_from
+from geoseg.training.train import train_model
 
 ITERATIONS = 6
 
@@ -80,7 +81,9 @@ def weights_of(folder):
 
 
 def records_of(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    """What was logged, without what depends on the clock."""
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key not in {"seconds", "waiting"}} for record in records]
 
 
 def assert_same(one, other):
@@ -113,7 +116,7 @@ def test_a_stopped_and_resumed_run_is_the_unbroken_one_bit_for_bit(project, tmp_
     assert resumed.best_iteration == whole.best_iteration
     assert np.array_equal(resumed.test.sources[0].confusion.counts, whole.test.sources[0].confusion.counts)
     scores = [[r for r in records_of(tmp_path / name) if "val" in r] for name in ("broken", "whole")]
-    assert scores[0] == scores[1]
+    assert scores[0] == scores[1] != []
 
 
 def test_two_easy_classes_are_learnt_and_packaged(project, tmp_path):

@@ -1,0 +1,117 @@
+"""The best weights of a run as a model package that says where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from torch import nn
+
+from geoseg.config.train import TrainSettings
+from geoseg.errors import ConfigError, ModelError
+from geoseg.models.calibration import Calibration
+from geoseg.models.package import ModelPackage, save_package
+from geoseg.models.spec import NetworkSpec
+from geoseg.raster.normalize import Normalizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageWriter:
+    """Writes packages of one run."""
+
+    settings: TrainSettings
+    """Of the run."""
+
+    spec: NetworkSpec
+    """How its network is built."""
+
+    normalizer: Normalizer
+    """Of its ground."""
+
+    label_shares: Mapping[str, float]
+    """Share of the pixels learnt from by label."""
+
+    folder: Path
+    """Of the package."""
+
+    def write(
+        self, network: nn.Module, *, best_iteration: int, calibration: Calibration, scores: Mapping[str, object]
+    ) -> None:
+        """Replace the package.
+
+        Args:
+            network: with the weights to keep.
+            best_iteration: steps after which they were taken.
+            calibration: of its logits.
+            scores: as plain JSON values.
+        """
+        settings = self.settings
+        package = ModelPackage(
+            name=settings.name,
+            network=network,
+            spec=self.spec,
+            classes=settings.class_map,
+            bands=settings.bands,
+            optional_bands=settings.optional_bands,
+            gsd=settings.gsd,
+            normalizer=self.normalizer,
+            tile=settings.tile,
+            overlap=settings.overlap,
+            calibration=calibration,
+            provenance=self._provenance(best_iteration, scores),
+        )
+        save_package(package, self.folder, overwrite=True)
+
+    def _provenance(self, best_iteration: int, scores: Mapping[str, object]) -> dict[str, object]:
+        settings = self.settings
+        stated: dict[str, object] = {
+            "title": settings.title or settings.name,
+            "licence": settings.licence,
+            "data": settings.data,
+            "split": settings.split,
+            "limits": settings.limits,
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "scores": dict(scores),
+            "training": {
+                "iterations": settings.iterations,
+                "best_iteration": best_iteration,
+                "batch_size": settings.batch_size * settings.accumulate,
+                "chip": settings.chip,
+                "gsd_jitter": list(settings.augment.gsd_jitter),
+                "seed": settings.seed,
+                "start": settings.network.start or settings.network.encoder_weights or "random weights",
+                "label_shares": dict(self.label_shares),
+            },
+        }
+        for file in settings.provenance_files:
+            stated |= _json_of(settings.expand(file))
+        return stated
+
+
+def start_from(network: nn.Module, package: ModelPackage) -> None:
+    """Copy the weights of a package into a network, but for tensors of another shape, such as other classes have.
+
+    Raises:
+        ModelError: if less than half of the tensors fit, for that is another network.
+    """
+    wanted, given = network.state_dict(), package.network.state_dict()
+    fitting = {name: tensor for name, tensor in given.items() if name in wanted and wanted[name].shape == tensor.shape}
+    if 2 * len(fitting) < len(wanted):
+        raise ModelError(
+            f"network: only {len(fitting)} of {len(wanted)} tensors fit those of {package.name}: "
+            f"take its architecture, {package.spec.architecture} with {package.spec.encoder}, and its options"
+        )
+    network.load_state_dict(wanted | fitting)
+
+
+def _json_of(path: Path) -> dict[str, object]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"provenance_files: {path} cannot be read as JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"provenance_files: {path} must hold keys and values")
+    return values
