@@ -12,13 +12,15 @@ TEXT_FILE = "MODEL_CARD.md"
 _PARAGRAPHS = (("data", "Data"), ("split", "Split"), ("limits", "Limits"), ("licence", "Licence"))
 
 
-def model_card_text(card: ModelCard) -> str:
+def model_card_text(card: ModelCard, *, picture: str | None = None) -> str:
     """Markdown: what the model maps, from what, how well, and where it fails.
 
     Args:
         card: of the model; `data`, `split`, `limits`, `licence` and `scores` of its provenance are told if there.
+        picture: file name of a picture beside it.
     """
-    lines = [f"# {card.name}", "", card.title, "", *_facts(card), "", *_scores(card)]
+    shown = [f"![Scene, labels and map of held-out ground]({picture})", ""] if picture else []
+    lines = [f"# {card.name}", "", card.title, "", *shown, *_facts(card), "", *_scores(card)]
     for key, heading in _PARAGRAPHS:
         text = card.provenance.get(key)
         if text:
@@ -63,27 +65,47 @@ def _start(card: ModelCard) -> str:
 
 
 def _scores(card: ModelCard) -> list[str]:
-    held_out = card.provenance.get("scores")
-    held_out = held_out if isinstance(held_out, Mapping) else {}
-    validation = held_out.get("validation")
-    validation = validation if isinstance(validation, Mapping) else {}
-    lines = ["| id | class | IoU held out | IoU validation |", "|---|---|---|---|"]
-    lines += [
-        f"| {entry.id} | {entry.name} | {_of(held_out, entry.name)} | {_of(validation, entry.name)} |"
-        for entry in card.classes.classes
-    ]
+    held_out = _mapping(card.provenance.get("scores"))
+    validation = _mapping(held_out.get("validation"))
+    if not held_out:
+        return ["No scores were recorded."]
+    named = dict.fromkeys([*_mapping(held_out.get("sources")), *_mapping(validation.get("sources"))])
+    lines = []
+    for source in named:
+        parts = [_mapping(_mapping(ground.get("sources")).get(source)) for ground in (held_out, validation)]
+        lines += [f"### {source}", "", *_table(card, *parts), ""]
+    if not named:
+        lines += [*_table(card, held_out, validation), ""]
+    return [*lines, f"{_summary(held_out, validation)} The weights were chosen by the validation ground alone."]
+
+
+def _table(card: ModelCard, held_out: Mapping[str, object], validation: Mapping[str, object]) -> list[str]:
+    """Scores of a source; its labels may tell fewer classes apart than the model does."""
+    iou = [_mapping(scores.get("iou")) for scores in (held_out, validation)]
+    names = [name for name in card.classes.names if any(name in part for part in iou)]
+    names += sorted({name for part in iou for name in part} - set(names))
+    lines = ["| class | IoU held out | IoU validation |", "|---|---|---|"]
+    lines += [f"| {_cell(name)} | {_number(iou[0].get(name))} | {_number(iou[1].get(name))} |" for name in names]
     for key, name in (("mean_iou", "mean IoU"), ("pixel_accuracy", "pixel accuracy")):
-        lines.append(f"| | **{name}** | {_number(held_out.get(key))} | {_number(validation.get(key))} |")
-    lines += [
-        "",
-        f"Held out: {_pixels(held_out)}. The weights were chosen by the validation ground, never by the other.",
-    ]
+        lines.append(f"| **{name}** | {_number(held_out.get(key))} | {_number(validation.get(key))} |")
     return lines
 
 
-def _of(scores: Mapping[str, object], name: str) -> str:
-    iou = scores.get("iou")
-    return _number(iou.get(name)) if isinstance(iou, Mapping) else "-"
+def _summary(held_out: Mapping[str, object], validation: Mapping[str, object]) -> str:
+    told = [f"Held out: {_pixels(held_out)}", f"validation: {_pixels(validation)}"]
+    error = held_out.get("ece")
+    if isinstance(error, int | float):
+        told.append(f"expected calibration error held out {error:.3f}")
+    return "; ".join(told) + "."
+
+
+def _cell(name: str) -> str:
+    """A name, or a set of names, without the stroke that would end the cell."""
+    return name.replace("|", " or ")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _number(score: object) -> str:

@@ -1,7 +1,7 @@
 """Model packages on disk: a network with everything that prediction needs. Never a pickle.
 
-A package is a folder, or one zip, with model.json (see `geoseg.models.card`), weights.safetensors, and the same
-facts for people in MODEL_CARD.md, which is not read again.
+A package is a folder, or one zip, with model.json (see `geoseg.models.card`), weights.safetensors, the same facts for
+people in MODEL_CARD.md, which is not read again, and sometimes a picture.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
-_HALF_ABOVE_BYTES = 15_000_000
+PICTURE_FILE = "preview.png"
+"""A picture of what the model does; optional."""
+
+_HALF_ABOVE_BYTES = 10_000_000
 _LARGEST_CARD_BYTES = 16 * 2**20
 
 
@@ -83,6 +86,9 @@ class ModelPackage:
     provenance: Mapping[str, object]
     """Title, data, licence, split and scores; JSON values."""
 
+    picture: bytes | None = None
+    """A PNG for people: a scene, its labels, the map."""
+
     def __post_init__(self) -> None:
         check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
         check_prediction_rules(self)
@@ -92,7 +98,7 @@ class ModelPackage:
 def save_package(package: ModelPackage, path: Path, *, overwrite: bool = False) -> ModelCard:
     """Write a package under a temporary name, then give it its own.
 
-    Weights of more than 15 MB are stored as float16, smaller ones as float32.
+    Weights of more than 10 MB are stored as float16, smaller ones as float32.
 
     Args:
         package: what to write.
@@ -113,8 +119,10 @@ def save_package(package: ModelPackage, path: Path, *, overwrite: bool = False) 
     files = {
         CARD_FILE: card_to_json(card).encode(),
         WEIGHTS_FILE: weights,
-        TEXT_FILE: model_card_text(card).encode(),
+        TEXT_FILE: model_card_text(card, picture=PICTURE_FILE if package.picture else None).encode(),
     }
+    if package.picture:
+        files[PICTURE_FILE] = package.picture
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".geoseg-", dir=path.parent) as hidden:
@@ -152,6 +160,7 @@ def load_package(path: Path) -> ModelPackage:
         optional_bands=card.optional_bands,
         thresholds=card.thresholds,
         provenance=card.provenance,
+        picture=files.get(PICTURE_FILE),
     )
 
 
@@ -222,7 +231,8 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     if not path.is_dir():
         raise ModelError(f"{path}: no such model package: give a folder or a zip")
     try:
-        return {name: (path / name).read_bytes() for name in (CARD_FILE, WEIGHTS_FILE)}
+        optional = [PICTURE_FILE] if (path / PICTURE_FILE).is_file() else []
+        return {name: (path / name).read_bytes() for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
     except OSError as error:
         raise ModelError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
@@ -232,7 +242,8 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_odd_members(path, archive)
-            return {name: archive.read(name) for name in (CARD_FILE, WEIGHTS_FILE)}
+            optional = [PICTURE_FILE] if PICTURE_FILE in archive.namelist() else []
+            return {name: archive.read(name) for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
     except KeyError as error:
         raise ModelError(f"{path}: not a model package: {error.args[0]}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
@@ -244,9 +255,9 @@ def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts:
             raise ModelError(f"{path}: member {member.filename!r} points outside the archive: do not trust it")
-        if member.filename == CARD_FILE and member.file_size > _LARGEST_CARD_BYTES:
-            raise ModelError(f"{path}: {CARD_FILE} would unpack to {member.file_size} bytes: do not trust it")
-        if member.filename in {CARD_FILE, WEIGHTS_FILE} and member.compress_type != zipfile.ZIP_STORED:
+        if member.filename in {CARD_FILE, PICTURE_FILE} and member.file_size > _LARGEST_CARD_BYTES:
+            raise ModelError(f"{path}: {member.filename} would unpack to {member.file_size} bytes: do not trust it")
+        if member.filename in {CARD_FILE, WEIGHTS_FILE, PICTURE_FILE} and member.compress_type != zipfile.ZIP_STORED:
             _refuse_bomb(path, member)
 
 

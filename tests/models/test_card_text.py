@@ -28,18 +28,36 @@ def card_of(**provenance):
 def test_scores_stand_in_the_row_of_their_class():
     scores = {"mean_iou": 0.7, "iou": {"forest": 0.61}, "pixels": 2_000_000, "validation": {"iou": {"water": 0.9}}}
     text = model_card_text(card_of(title="An example", scores=scores))
-    assert "| 0 | water | - | 0.900 |" in text
-    assert "| 3 | forest | 0.610 | - |" in text
-    assert "| | **mean IoU** | 0.700 | - |" in text
-    assert "Held out: 2.00 million pixels" in text
+    assert "| water | - | 0.900 |" in text
+    assert "| forest | 0.610 | - |" in text
+    assert "| **mean IoU** | 0.700 | - |" in text
+    assert "Held out: 2.00 million pixels; validation: nothing." in text
     assert text.startswith("# example\n\nAn example\n")
+
+
+def test_each_source_has_its_own_table_and_sets_of_classes_are_spelt_out():
+    there = {"sources": {"town": {"mean_iou": 0.5, "iou": {"water|forest": 0.4}}, "lake": {"iou": {"water": 0.9}}}}
+    text = model_card_text(
+        card_of(scores=there | {"ece": 0.0123, "validation": {"sources": {"town": {"mean_iou": 0.3}}}})
+    )
+    assert "### town\n\n| class |" in text
+    assert "| water or forest | 0.400 | - |" in text
+    assert "| **mean IoU** | 0.500 | 0.300 |" in text
+    assert "### lake" in text
+    assert "expected calibration error held out 0.012" in text
+
+
+def test_a_picture_is_shown_where_there_is_one():
+    assert "](seen.png)" in model_card_text(card_of(), picture="seen.png")
+    assert "![" not in model_card_text(card_of())
 
 
 def test_only_what_is_known_is_told():
     assert "## Data\n\nFrom here." in model_card_text(card_of(data="From here."))
     plain = model_card_text(card_of())
     assert "##" not in plain
-    assert "Held out: nothing." in plain
+    assert "No scores were recorded." in plain
+    assert "chosen by" not in plain
 
 
 def test_a_model_of_plain_rules_is_described_by_its_temperature():

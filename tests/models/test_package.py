@@ -203,3 +203,11 @@ def test_a_zip_that_unpacks_to_far_more_than_it_holds_is_refused(tmp_path):
         archive.writestr("weights.safetensors", b"\0" * 10_000_000)
     with pytest.raises(ModelError, match="do not trust it"):
         load_package(path)
+
+
+@pytest.mark.parametrize("name", ["folder", "one.zip"])
+def test_a_picture_travels_with_its_package(package, tmp_path, name):
+    save_package(replace(package, picture=b"a picture"), tmp_path / name)
+    assert load_package(tmp_path / name).picture == b"a picture"
+    save_package(package, tmp_path / f"plain_{name}")
+    assert load_package(tmp_path / f"plain_{name}").picture is None
