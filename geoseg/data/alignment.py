@@ -211,7 +211,7 @@ def _edges(image: NDArray[np.generic], valid: NDArray[np.bool_], *, reach: int) 
         variance = ndimage.uniform_filter(steepness**2, side) / seen - mean**2
         spread = np.sqrt(variance.clip(min=0)) + 1e-3 * mean + 1e-9
         edges += np.clip((steepness - mean) / spread, -_CONTRAST, _CONTRAST)
-    return edges * usable / len(image), usable
+    return (edges * usable / len(image)).astype(np.float32), usable
 
 
 def _some_windows(region: Window) -> Iterator[Window]:

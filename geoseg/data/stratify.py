@@ -71,7 +71,7 @@ def _descend(misses: _Misses, start: NDArray[np.intp]) -> NDArray[np.intp]:
     totals = misses.totals(dealt)
     best = float(misses.of(totals))
     while True:
-        moved = np.stack([_moved(misses, totals, dealt, split) for split in used])
+        moved = np.stack([_moved(misses, totals, dealt, split) for split in used.tolist()])
         costs = misses.of(moved)
         to, group = np.unravel_index(int(costs.argmin()), costs.shape)
         if costs[to, group] >= best - _NOTHING:
