@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from geoseg.cli.evaluate import show_evaluation
+from geoseg.cli.evaluation_tables import show_evaluation
 from geoseg.cli.progress import progress_shown
 
 

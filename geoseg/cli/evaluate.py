@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import click
 
 from geoseg.cli.assessment import show_assessment
-from geoseg.cli.evaluation_tables import show_comparison, show_evaluation
+from geoseg.cli.evaluation_tables import show_comparison
 from geoseg.cli.options import settings_options
 from geoseg.config.evaluate import EvaluateSettings
 from geoseg.evaluation.estimate import AccuracyAssessment
@@ -20,8 +20,6 @@ from geoseg.evaluation.points import assess_points
 from geoseg.evaluation.pool import ScenePaths, compare
 from geoseg.evaluation.sample_file import REFERENCE_COLUMN
 from geoseg.raster.staging import Staging
-
-__all__ = ["command", "scene_paths", "show_evaluation"]
 
 _ASSESSMENT = "assessment.json"
 _FILE = click.Path(path_type=Path)
@@ -73,14 +71,14 @@ def command(
     confidences: tuple[Path, ...],
     **rest: Unpack[_Rest],
 ) -> None:
-    """Compare class rasters with references.
+    """Say how good maps are, against references or sampled points.
 
     The first half of the paths are maps, the second half their references, in the same order: `a.tif a_ref.tif`, or
     `a.tif b.tif a_ref.tif b_ref.tif`. With --reference all paths are maps.
 
     A reference holds the true classes, as a raster of class ids or as a vector layer (--attribute), also on another
     grid or in another CRS. Pixels that are nodata in either count in no score. A class that is only in the map counts
-    with an IoU of 0.
+    with an IoU of 0 in the mean IoU, and not at all in that of the reference's classes.
 
     With --points there is one path, the map, and no reference.
     """

@@ -33,7 +33,7 @@ def show_comparison(comparison: Comparison) -> None:
 def show_evaluation(evaluation: Evaluation) -> None:
     """Write the scores of the whole map, of each class and zone, and the confusion matrix to stdout."""
     click.echo(
-        f"mean IoU {evaluation.mean_iou:.3f}, pixel accuracy {evaluation.pixel_accuracy:.3f}, "
+        f"mean IoU {evaluation.mean_iou:.3f}{_of_reference(evaluation)}, pixel accuracy {evaluation.pixel_accuracy:.3f}, "
         f"mean pixel accuracy {evaluation.mean_pixel_accuracy:.3f} over {evaluation.pixels:,} pixels"
     )
     click.echo(
@@ -50,6 +50,12 @@ def show_evaluation(evaluation: Evaluation) -> None:
     if evaluation.zones:
         click.echo()
         _show_zones(evaluation)
+
+
+def _of_reference(evaluation: Evaluation) -> str:
+    """The mean over the reference's classes, where the map has others too."""
+    own = evaluation.confusion.mean_iou_of_reference
+    return "" if own == evaluation.mean_iou else f" ({own:.3f} over the reference's classes)"
 
 
 def _boundary(evaluation: Evaluation) -> str:

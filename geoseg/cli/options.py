@@ -22,6 +22,7 @@ _NUMBERS: dict[object, click.ParamType[int] | click.ParamType[float]] = {
     int: click.INT,
     int | None: click.INT,
     float: click.FLOAT,
+    float | None: click.FLOAT,
 }
 
 

@@ -105,6 +105,11 @@ class ConfusionMatrix:
         return _mean_known(self.iou)
 
     @property
+    def mean_iou_of_reference(self) -> float:
+        """Mean IoU over the classes in the reference alone; NaN without pixels."""
+        return _mean_known(np.where(self.counts.sum(axis=1) > 0, self.iou, np.nan))
+
+    @property
     def frequency_weighted_iou(self) -> float:
         """IoU of each class, weighted by its share of the reference; NaN without pixels."""
         weights = self.counts.sum(axis=1)

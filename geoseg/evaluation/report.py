@@ -18,6 +18,7 @@ _OVERALL = {
     "pixel_accuracy": "pixel accuracy",
     "mean_pixel_accuracy": "mean pixel accuracy",
     "mean_iou": "mean IoU",
+    "mean_iou_of_reference": "mean IoU of the reference's classes",
     "frequency_weighted_iou": "frequency-weighted IoU",
     "kappa": "kappa",
     "mean_boundary_f": "mean boundary F-score",

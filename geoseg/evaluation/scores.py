@@ -154,6 +154,7 @@ def overall_scores(matrix: ConfusionMatrix) -> dict[str, float | None]:
         "pixel_accuracy": _plain(matrix.pixel_accuracy),
         "mean_pixel_accuracy": _plain(matrix.mean_pixel_accuracy),
         "mean_iou": _plain(matrix.mean_iou),
+        "mean_iou_of_reference": _plain(matrix.mean_iou_of_reference),
         "frequency_weighted_iou": _plain(matrix.frequency_weighted_iou),
         "kappa": _plain(matrix.kappa),
     }

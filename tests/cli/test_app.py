@@ -100,15 +100,17 @@ def test_the_exit_code_of_a_command_is_that_of_the_program(command, code):
     assert run(["doctor"]) == code
 
 
-def test_warnings_of_geoseg_appear_once_on_stderr_as_one_line(command, capsys):
+def test_what_geoseg_says_appears_once_on_stderr_as_one_line(command, capsys):
     def warns():
         logging.getLogger("geoseg.raster.scene").warning("%s: no CRS:\nareas are in pixels", "a.tif")
-        logging.getLogger("geoseg.raster.scene").info("not shown")
+        logging.getLogger("geoseg.predict.choice").info("mapped\nwith this")
+        logging.getLogger("geoseg.predict.choice").debug("not shown")
 
     command(warns)
     for _ in range(2):
         assert run(["doctor"]) == 0
-        assert capsys.readouterr() == ("", "geoseg: warning: a.tif: no CRS: areas are in pixels\n")
+        said = "geoseg: warning: a.tif: no CRS: areas are in pixels\ngeoseg: mapped with this\n"
+        assert capsys.readouterr() == ("", said)
 
 
 def test_main_leaves_the_process_with_the_exit_code(monkeypatch):

@@ -122,3 +122,9 @@ def test_kappa_is_not_defined_where_chance_alone_agrees_everywhere():
 def test_kappa_of_a_whole_country_does_not_overflow():
     huge = ConfusionMatrix(np.array([[4, 1], [1, 4]]) * 10**12)
     assert huge.kappa == pytest.approx(0.6)
+
+
+def test_a_class_that_is_only_predicted_does_not_count_among_those_of_the_reference():
+    matrix = ConfusionMatrix(np.array([[6, 2, 1], [1, 5, 0], [0, 0, 0]]))
+    assert matrix.mean_iou == pytest.approx((6 / 10 + 5 / 8 + 0) / 3)
+    assert matrix.mean_iou_of_reference == pytest.approx((6 / 10 + 5 / 8) / 2)
