@@ -8,7 +8,7 @@ import click
 
 from geoseg.errors import GeosegError
 from geoseg.landscapes.series import training_landscapes
-from geoseg.landscapes.write import write_landscape
+from geoseg.landscapes.write import write_label_polygons, write_landscape
 
 
 @click.command(help="Write landscapes to train on: landscape_SEED_scene.tif and landscape_SEED_labels.tif.")
@@ -29,13 +29,21 @@ from geoseg.landscapes.write import write_landscape
     show_default=True,
     help="Metres per pixel.",
 )
-def main(output: Path, scenes: int, size: int, seed: int, gsd: float) -> None:
+@click.option(
+    "--polygons",
+    is_flag=True,
+    help="Write the labels as polygons too: landscape_SEED_labels.gpkg, in degrees (EPSG:4326).",
+)
+def main(output: Path, scenes: int, size: int, seed: int, gsd: float, *, polygons: bool) -> None:
     """Write the scenes one after the other; files of the same names are replaced."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         for spec in training_landscapes(scenes, seed=seed, size=size, gsd=gsd):
             scene = output / f"landscape_{spec.seed}_scene.tif"
-            write_landscape(spec, scene, output / f"landscape_{spec.seed}_labels.tif")
+            labels = output / f"landscape_{spec.seed}_labels.tif"
+            write_landscape(spec, scene, labels)
+            if polygons:
+                write_label_polygons(labels, labels.with_suffix(".gpkg"))
             click.echo(scene)
     except (GeosegError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,5 @@
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from click.testing import CliRunner
@@ -56,3 +57,11 @@ def test_the_job_says_in_one_line_where_it_cannot_write(tmp_path):
     result = CliRunner().invoke(main, ["-o", str(tmp_path / "file" / "under")])
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
+
+
+def test_the_job_writes_the_labels_as_polygons_in_degrees_too(tmp_path):
+    arguments = ["-o", str(tmp_path), "--scenes", "1", "--size", "96", "--seed", "7", "--gsd", "4", "--polygons"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert [str(layer) for layer, _ in pyogrio.list_layers(tmp_path / "landscape_7_labels.gpkg")] == ["labels"]
+    assert str(pyogrio.read_info(tmp_path / "landscape_7_labels.gpkg")["crs"]) == "EPSG:4326"

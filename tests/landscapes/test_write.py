@@ -1,16 +1,18 @@
 import tracemalloc
 from dataclasses import replace
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.features import rasterize
 
 from geoseg.errors import ConfigError, OutputError
 from geoseg.landscapes import write as module
 from geoseg.landscapes.render import CELL, render
 from geoseg.landscapes.spec import LANDSCAPE_CLASSES, LandscapeSpec
-from geoseg.landscapes.write import write_landscape
+from geoseg.landscapes.write import write_label_polygons, write_landscape
 
 SPEC = LandscapeSpec(seed=8, height=300, width=280, gsd=2.0, nodata_border=12)
 
@@ -91,3 +93,26 @@ def test_memory_follows_the_block_and_not_the_height(tmp_path):
 
     peak(256)
     assert peak(3 * CELL) < 1.3 * peak(CELL)
+
+
+def test_polygons_in_degrees_burnt_on_the_grid_are_the_labels_again(tmp_path):
+    labels, polygons = tmp_path / "labels.tif", tmp_path / "labels.gpkg"
+    write_landscape(SPEC, tmp_path / "scene.tif", labels)
+    write_label_polygons(labels, polygons)
+    table = geopandas.read_file(polygons)
+    assert table.crs == "EPSG:4326"
+    assert set(table["class"]) <= {entry.name for entry in LANDSCAPE_CLASSES.classes}
+    with rasterio.open(labels) as opened:
+        class_ids = opened.read(1)
+        on_grid = table.to_crs(opened.crs)
+        values = [LANDSCAPE_CLASSES.ids[LANDSCAPE_CLASSES.names.index(name)] for name in table["class"]]
+        outlines = list(zip(on_grid.geometry, values, strict=True))
+        burnt = rasterize(outlines, opened.shape, fill=255, transform=opened.transform, dtype="uint8")
+    assert np.array_equal(burnt, class_ids)
+    assert len(np.unique(class_ids)) > 3
+
+
+def test_polygons_of_no_labels_are_refused_in_one_line(tmp_path):
+    with pytest.raises(OutputError, match="cannot be read"):
+        write_label_polygons(tmp_path / "absent.tif", tmp_path / "labels.gpkg")
+    assert list(tmp_path.iterdir()) == []
