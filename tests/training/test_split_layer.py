@@ -85,6 +85,15 @@ def test_polygons_lie_where_the_pixels_do_in_any_crs(tmp_path_factory, angle, zo
     assert outline.centroid.distance(gpd.points_from_xy([middle[0]], [middle[1]])[0]) < 1.0
 
 
+def test_edges_of_large_windows_are_bent_as_the_ground_is(tmp_path):
+    large = region(transform=Affine(10_000, 0, 3e5, 0, -10_000, 5e6))
+    regions = {"train": [large], "test": [region(crs=OTHER)]}
+    table = written(write_split_layer(regions, SETS, tmp_path / "split.gpkg"))
+    outline = gpd.GeoSeries(table.geometry.iloc[:1], crs=table.crs).segmentize(0.05).to_crs(UTM).iloc[0]
+    (middle_of_the_top,) = gpd.points_from_xy([5e5], [5e6])
+    assert outline.boundary.distance(middle_of_the_top) < 1000
+
+
 def test_a_polygon_across_the_date_line_stays_whole(tmp_path):
     fiji = pyproj.CRS.from_epsg(32701).to_wkt("WKT2_2019")
     there = region(crs=fiji, transform=Affine(1000, 0, 1.5e5, 0, -1000, 8e6))
