@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 export GEOSEG_DATA ?= ../shared/data
 
-.PHONY: help install demo demo-model test check bench docs clean
+.PHONY: help install demo demo-model models bench-models test check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
@@ -16,6 +16,8 @@ help:
 	@echo "make bench       run and time the benchmarks"
 	@echo "make docs        build the documentation (site/)"
 	@echo "make demo-model  train the demo model again"
+	@echo "make models      train the packaged models again (GEOSEG_DATA, two hours)"
+	@echo "make bench-models  score the packaged models; buildings with each area left out (GEOSEG_DATA)"
 	@echo "make clean       remove what these targets made"
 
 install: $(VENV)/.installed
@@ -38,14 +40,67 @@ demo: install
 
 demo-model: install
 	$(BIN)/python -m pipelines.make_landscapes -o runs/landscapes
+	$(BIN)/python -m pipelines.make_landscapes -o runs/unseen --scenes 3 --seed 501 --size 1024
 	rm -rf runs/demo_landscape
 	$(BIN)/geoseg train configs/demo_landscape.yaml -o runs/demo_landscape
-	$(BIN)/python -m pipelines.make_landscapes -o runs/unseen --scenes 3 --seed 501 --size 1024
-	$(BIN)/python -m pipelines.score_model runs/demo_landscape/best --record held-out \
-	  --scene "runs/unseen/*_scene.tif" --labels "runs/unseen/*_labels.tif"
-	rm -rf geoseg/models/zoo_packages/demo-landscape
+	$(call ship,runs/demo_landscape/best,demo_landscape,demo-landscape)
+
+# Every packaged model again, from GEOSEG_DATA: some two hours on two cores. A run that is there is not done again.
+models: runs/landcover_rgb_mean/model.json runs/landcover_rgbn/best/model.json runs/landcover_ms/best/model.json \
+        runs/buildings_rgb/best/model.json
+	$(call ship,runs/landcover_rgb_mean,landcover_rgb,landcover-rgb)
+	$(call ship,runs/landcover_rgbn/best,landcover_rgbn,landcover-rgbn)
+	$(call ship,runs/landcover_ms/best,landcover_ms,landcover-ms)
+	$(call ship,runs/buildings_rgb/best,buildings_rgb,buildings-rgb)
+
+# Calibrate, picture and score a package by its config, and put it into the wheel
+define ship
+	$(BIN)/python -m pipelines.finish_model $(1) configs/$(2).yaml
+	$(BIN)/python -m pipelines.score_model $(1) configs/$(2).yaml --split val --record
+	$(BIN)/python -m pipelines.score_model $(1) configs/$(2).yaml --record
 	mkdir -p geoseg/models/zoo_packages
-	cp -r runs/demo_landscape/best geoseg/models/zoo_packages/demo-landscape
+	rm -rf geoseg/models/zoo_packages/$(3)
+	cp -r $(1) geoseg/models/zoo_packages/$(3)
+endef
+
+runs/ohio/split.json: | install
+	$(BIN)/python -m pipelines.mosaic_chips $(GEOSEG_DATA)/landcover_rgb/ohio -o runs/ohio \
+	  --image "*_rgbn.tif" --labels "*_mask.tif" --bands 1,2,3,4 --names red,green,blue,nir \
+	  --by northing --held-out 0.25 --validation 0.13
+
+runs/hls/split.json: | install
+	$(BIN)/python -m pipelines.split_by_place $(GEOSEG_DATA)/landcover_ms/hls_worldcover -o runs/hls \
+	  --image "*_ms.tif" --labels "*_mask.tif" \
+	  --bands 2,3,4,5,6,7 --names blue,green,red,nir08,swir16,swir22 --ignore 8,255
+
+runs/landcover_rgb_ohio/best/model.json: runs/ohio/split.json
+	$(BIN)/geoseg train configs/landcover_rgb_ohio.yaml -o runs/landcover_rgb_ohio
+
+runs/landcover_rgb/best/model.json: runs/landcover_rgb_ohio/best/model.json
+	$(BIN)/geoseg train configs/landcover_rgb.yaml -o runs/landcover_rgb
+
+runs/landcover_rgb_refine/best/model.json: runs/landcover_rgb/best/model.json
+	$(BIN)/geoseg train configs/landcover_rgb_refine.yaml -o runs/landcover_rgb_refine
+
+runs/landcover_rgb_mean/model.json: runs/landcover_rgb_refine/best/model.json
+	$(BIN)/python -m pipelines.average_models runs/landcover_rgb/best runs/landcover_rgb_refine/best \
+	  -o runs/landcover_rgb_mean
+
+runs/landcover_rgbn/best/model.json: runs/landcover_rgb/best/model.json
+	$(BIN)/geoseg train configs/landcover_rgbn.yaml -o runs/landcover_rgbn
+
+runs/landcover_ms/best/model.json: runs/hls/split.json
+	$(BIN)/geoseg train configs/landcover_ms.yaml -o runs/landcover_ms
+
+runs/buildings_rgb/best/model.json: runs/landcover_rgb/best/model.json
+	$(BIN)/geoseg train configs/buildings_rgb.yaml -o runs/buildings_rgb
+
+# The tables of docs/models.md: each area of buildings-rgb left out once, and the scores of the packaged models
+bench-models: runs/landcover_rgb_ohio/best/model.json
+	$(BIN)/python -m pipelines.leave_one_out configs/buildings_rgb.yaml -o runs/leave_one_out \
+	  --areas banepa,zanzibar,nairobi,massachusetts --iterations 300 --start runs/landcover_rgb_ohio/best
+	$(BIN)/python -m pipelines.score_models -o runs/scores configs/landcover_rgb.yaml configs/landcover_rgbn.yaml \
+	  configs/landcover_ms.yaml configs/buildings_rgb.yaml
 
 # One thread for each worker: more would fight for the same cores
 test: install

@@ -33,7 +33,8 @@ def show_comparison(comparison: Comparison) -> None:
 def show_evaluation(evaluation: Evaluation) -> None:
     """Write the scores of the whole map, of each class and zone, and the confusion matrix to stdout."""
     click.echo(
-        f"mean IoU {evaluation.mean_iou:.3f}{_of_reference(evaluation)}, pixel accuracy {evaluation.pixel_accuracy:.3f}, "
+        f"mean IoU {evaluation.mean_iou:.3f}{_of_reference(evaluation)}, "
+        f"pixel accuracy {evaluation.pixel_accuracy:.3f}, "
         f"mean pixel accuracy {evaluation.mean_pixel_accuracy:.3f} over {evaluation.pixels:,} pixels"
     )
     click.echo(
