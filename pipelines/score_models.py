@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
@@ -21,8 +22,7 @@ from pipelines.score_model import score_model
 
 def table_of(scores: Mapping[str, object]) -> str:
     """The scores of a model as a table, a row for each class of each source."""
-    sources = scores.get("sources")
-    parts = sources if isinstance(sources, Mapping) else {"held out": scores}
+    parts = cast("Mapping[str, Any]", scores.get("sources", {"held out": scores}))
     lines = ["| source | class | IoU |", "|---|---|---|"]
     for source, part in parts.items():
         lines += [f"| {source} | {name.replace('|', ' or ')} | {iou:.3f} |" for name, iou in part["iou"].items()]
