@@ -31,7 +31,7 @@ _NEAR_NODATA_PX = 4
 _CONTRAST = 3.0  # standard deviations, beyond which an edge counts no more
 
 _LEAST_BOUNDARY_PX = 400
-_LEAST_PX = 2  # smaller shifts are how people draw
+_LEAST_PX = 3  # smaller shifts are how people draw
 _LEAST_SCORE = 5.5
 _LEAST_GAIN = 2.0  # of the score, over no shift
 _PEAK_PX = 4
@@ -57,7 +57,7 @@ def estimate_shift(
     """Estimate how far labels are shifted against an image.
 
     The strength of the image's edges along the boundaries of the classes is compared over all shifts. A shift is told
-    only if it stands out from the others, beats no shift clearly and is at least 2 px.
+    only if it stands out from the others, beats no shift clearly and is at least 3 px.
 
     Args:
         image: (bands, height, width), any numbers.

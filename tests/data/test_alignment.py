@@ -55,7 +55,7 @@ shifts = st.tuples(st.integers(-12, 12), st.integers(-12, 12))
 
 
 @settings(max_examples=12)
-@given(shift=shifts.filter(lambda pair: np.hypot(*pair) >= 3), seed=st.integers(0, 50))
+@given(shift=shifts.filter(lambda pair: np.hypot(*pair) >= 4.5), seed=st.integers(0, 50))
 def test_a_shift_is_found_to_the_pixel(shift, seed):
     image, labels = pair(seed, *shift)
     found = estimate_shift(image, labels, everywhere(labels))
