@@ -134,13 +134,22 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
     facts = [
         ("name", card.name),
         ("network", f"{card.spec.architecture} with {card.spec.encoder}, {card.parameters:,} parameters"),
-        ("bands", ", ".join(card.bands)),
+        ("bands", ", ".join(f"{band} (optional)" if band in card.optional_bands else band for band in card.bands)),
         ("GSD", f"{card.gsd:g} m"),
         ("pixels", ", ".join(sorted(card.normalizer.scales))),
         ("tile, overlap", f"{card.tile} px, {card.overlap} px"),
+        ("calibration", _calibration(card)),
         ("weights", f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256}"),
     ]
     return facts + [fact for key, value in card.provenance.items() for fact in _flat(key, value)]
+
+
+def _calibration(card: ModelCard) -> str:
+    vector = ", a scale and a bias for each class" if card.calibration.is_vector else ""
+    needed = [f"{name} {value:g}" for name, value in zip(card.classes.names, card.thresholds, strict=False) if value]
+    return f"temperature {card.calibration.temperature:.2f}{vector}" + (
+        f"; thresholds {', '.join(needed)}" if needed else ""
+    )
 
 
 def _flat(key: str, value: object) -> Iterator[tuple[str, str]]:
