@@ -121,6 +121,7 @@ class Trainer:
         set_rate(self.optimizer, plan.learning_rate * factor)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
+        statistics = [buffer.clone() for buffer in self.network.buffers()] if self._scaler.is_enabled() else []
         loss = float(self._ranks.sum(self._gradients(batch)))
         if not (math.isfinite(loss) or self._scaler.is_enabled()):
             raise ModelError(
@@ -131,6 +132,9 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip)
         if self._moved():
             self.teacher.update(self.network, iteration=self.iteration)
+        else:  # what overflowed is in the running means of norms too
+            for buffer, kept in zip(self.network.buffers(), statistics, strict=True):
+                buffer.copy_(kept)
         self.iteration += 1
         return loss
 

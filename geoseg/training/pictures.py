@@ -25,7 +25,7 @@ _MOST_SAMPLES = 6
 _MOST_CELLS_WITH_TEXT = 12  # classes; more leave no room
 _DARK = 0.55
 _GREY = (0.75, 0.75, 0.75)
-_HATCH_STEP = 8  # px
+_STRIPES = 12  # across a chip
 _CONFIDENCE = "cividis"
 
 Scores = Sequence[tuple[str, SourceScore]]
@@ -134,7 +134,7 @@ def draw_samples(
         bands: names of the chips' bands.
         calibration: of the logits.
     """
-    figure = Figure(figsize=(10.5, 2.65 * max(1, len(views)) + 0.7), layout="constrained")
+    figure = Figure(figsize=(10.5, 2.4 * max(1, len(views)) + 0.7), layout="constrained")
     panels = figure.subplots(max(1, len(views)), 4, squeeze=False)
     colours = np.array([to_rgb(entry.colour) for entry in legend.classes])
     for axes, title in zip(panels[0], ("scene", "truth", "map", "confidence"), strict=True):
@@ -171,7 +171,7 @@ def _truth(labels: NDArray[np.uint8], colours: NDArray[np.float64], members: NDA
     single = labels < classes
     picture[single] = colours[labels[single]]
     height, width = labels.shape
-    diagonal = np.add.outer(np.arange(height), np.arange(width)) // _HATCH_STEP
+    diagonal = np.add.outer(np.arange(height), np.arange(width)) * _STRIPES // max(width, _STRIPES)
     for code in np.unique(labels[known & ~single]).tolist():
         open_classes = np.flatnonzero(members[code])
         stripe = diagonal % (2 * len(open_classes))

@@ -60,8 +60,8 @@ class RunDirectory:
         return self._folder / "metrics.jsonl"
 
     def describe(self, settings: Mapping[str, object], environment: Mapping[str, object]) -> None:
-        """Write config.yaml and environment.json."""
-        text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+        """Write config.yaml, from which the same run can be started again, and environment.json."""
+        text = yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True)
         _write(self._folder / "config.yaml", text.encode())
         _write(self._folder / "environment.json", json.dumps(dict(environment), indent=2).encode())
 
@@ -121,6 +121,15 @@ class RunDirectory:
         image = io.BytesIO()
         figure.savefig(image, format="png", dpi=_DPI)
         _write(self._folder / name, image.getvalue())
+
+
+def _plain(value: object) -> object:
+    """Settings as YAML has them; keys stay what they are, as whole numbers and words differ in a label map."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -87,7 +87,7 @@ def _learnt(setup: Setup, stop: StopWish, *, resume: bool, progress: Progress | 
         learning.take_up()
     elif setup.ranks.first:
         environment = describe_environment(trainer.device, precision=setup.precision, processes=setup.ranks.world)
-        setup.run.describe(setup.settings.model_dump(mode="json"), environment)
+        setup.run.describe(setup.settings.model_dump(), environment)
     learning.go_on()
     if learning.interrupted:
         if setup.ranks.first:

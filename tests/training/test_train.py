@@ -1,15 +1,14 @@
 import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+import logging
+import os
+import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from affine import Affine
 
-from geoseg.config.settings import settings_from
-from geoseg.config.train import TrainSettings
+from geoseg.config.train import load_train_settings
 from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
 from geoseg.models.build import build_network
 from geoseg.models.package import load_package
@@ -23,57 +22,10 @@ class StoppedError(Exception):
     """What a test raises to stop a run."""
 
 
-@dataclass(frozen=True)
-class Project:
-    """Scenes and settings to train on."""
-
-    root: Path
-
-    def settings(self, **changes):
-        values = {
-            "root": self.root,
-            "name": "tiny",
-            "title": "A tiny model",
-            "sources": [
-                {
-                    "scene": "*_scene.tif",
-                    "labels": "*_labels.tif",
-                    "label_map": {1: "dark", 2: "bright"},
-                    "split": split,
-                }
-                for split in ("train", "val", "test")
-            ],
-            "classes": [
-                {"id": 4, "name": "dark", "colour": "#000000"},
-                {"id": 2, "name": "bright", "colour": "#ffffff"},
-            ],
-            "bands": [1, 2],
-            "gsd": 1.0,
-            "network": {"encoder": "tu-test_resnet", "options": {"decoder_channels": [8, 8, 8, 8, 8]}},
-            "tile": 64,
-            "overlap": 32,
-            "chip": 32,
-            "batch_size": 2,
-            "iterations": ITERATIONS,
-            "validate_every": 3,
-            "precision": "fp32",
-            "device": "cpu",
-            "augment": {"gain": 0.02, "bias": 0.0, "gamma": 0.02, "gsd_jitter": [0.8, 1.2]},
-            "optimiser": {"learning_rate": 0.02, "warmup": 0.0},
-        }
-        return settings_from(TrainSettings, values | changes, origin="test")
-
-
-@pytest.fixture
-def project(write_scene, tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ("a", "b"):
-        labels = np.kron(rng.integers(1, 3, (8, 8), dtype=np.uint8), np.ones((12, 12), np.uint8))
-        image = np.stack([labels * 80, 255 - labels * 60]) + rng.integers(0, 9, (2, 96, 96))
-        transform = Affine(1, 0, 5e5, 0, -1, 5e6)
-        write_scene(image.astype(np.uint8), f"{name}_scene.tif", transform=transform)
-        write_scene(labels[None], f"{name}_labels.tif", transform=transform, nodata=255)
-    return Project(root=tmp_path)
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch):
+    """Figures take longer than these runs; test_run_folder.py looks at them."""
+    monkeypatch.setattr("geoseg.training.finishing._draw", lambda *_: None)
 
 
 def weights_of(folder):
@@ -119,6 +71,79 @@ def test_a_stopped_and_resumed_run_is_the_unbroken_one_bit_for_bit(project, tmp_
     assert scores[0] == scores[1] != []
 
 
+@pytest.mark.parametrize(("steps", "number"), [(2, signal.SIGINT), (3, signal.SIGTERM)])
+def test_a_run_that_is_asked_to_stop_saves_that_very_step_and_goes_on_as_if_it_had_not(
+    project, tmp_path, steps, number
+):
+    settings = project.settings(iterations=4)
+    train_model(settings, tmp_path / "whole")
+
+    def ask(_, done, __):
+        if done == steps:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_model(settings, tmp_path / "broken", progress=ask)
+    assert weights_of(tmp_path / "broken")["iteration"] == steps
+    train_model(settings, tmp_path / "broken", resume=True)
+    assert_same(weights_of(tmp_path / "broken"), weights_of(tmp_path / "whole"))
+    assert records_of(tmp_path / "broken") == records_of(tmp_path / "whole")
+
+
+def test_training_ends_when_no_better_score_came_for_so_long_and_stays_so(project, tmp_path):
+    slow = {"learning_rate": 1e-12, "ema_decay": 0.0}
+    augment = {"gain": 0, "bias": 0, "gamma": 0, "d4": False}
+    settings = project.settings(iterations=9, validate_every=1, patience=2, optimiser=slow, augment=augment)
+    told = []
+    result = train_model(settings, tmp_path / "run", progress=lambda *step: told.append(step))
+    assert result.stopped_early
+    assert result.iterations == result.best_iteration + 2 == len(told) < 9
+    again = train_model(settings, tmp_path / "run", resume=True, progress=lambda *step: told.append(step))
+    assert (again.iterations, again.stopped_early, len(told)) == (result.iterations, True, result.iterations)
+
+
+def test_batches_in_parts_draw_as_many_chips_as_one_large_batch(project, tmp_path):
+    for name, sizes in (("large", {"batch_size": 4}), ("parts", {"batch_size": 2, "accumulate": 2})):
+        train_model(project.settings(iterations=1, **sizes), tmp_path / name)
+    provenance = [load_package(tmp_path / name / "best").provenance["training"] for name in ("large", "parts")]
+    assert provenance[0]["batch_size"] == provenance[1]["batch_size"] == 4
+
+
+def test_a_class_without_a_label_to_learn_from_is_refused_and_one_to_validate_on_is_missed(project, tmp_path, caplog):
+    third = {"id": 7, "name": "third", "colour": "#ff0000"}
+    settings = project.settings()
+    classes = [entry.model_dump() for entry in settings.classes]
+    with pytest.raises(
+        LabelError, match="no pixel to learn from has class third: remove it from classes, add a source"
+    ):
+        train_model(project.settings(classes=[*classes, third]), tmp_path / "run")
+    source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
+    sources = [source, source | {"label_map": {1: "dark", 2: None}, "split": "val"}]
+    train_model(project.settings(sources=sources, iterations=1), tmp_path / "run")
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert line.startswith("no pixel to validate on has class bright: its IoU there stays unknown")
+
+
+def test_a_tile_that_the_network_does_not_take_is_refused_before_the_first_step(project, tmp_path, monkeypatch):
+    def refuse(_network, _spec, *, tile):
+        raise ModelError(f"cannot map tiles of {tile} px")
+
+    monkeypatch.setattr("geoseg.training.setup.inspect_network", refuse)
+    with pytest.raises(ModelError, match="cannot map tiles of 64 px"):
+        train_model(project.settings(), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_half_written_line_of_a_killed_run_is_no_harm(project, tmp_path):
+    settings = project.settings(iterations=2, validate_every=1)
+    train_model(settings, tmp_path / "run")
+    before = records_of(tmp_path / "run")
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 3, "lo')
+    train_model(settings, tmp_path / "run", resume=True)
+    assert records_of(tmp_path / "run") == before
+
+
 def test_two_easy_classes_are_learnt_and_packaged(project, tmp_path):
     result = train_model(project.settings(iterations=40, validate_every=20, class_balance=0.0), tmp_path / "run")
     assert result.validation.mean_iou > 0.8
@@ -129,10 +154,12 @@ def test_two_easy_classes_are_learnt_and_packaged(project, tmp_path):
     assert package.provenance["scores"]["mean_iou"] == pytest.approx(result.test.mean_iou, abs=1e-4)
     assert package.provenance["title"] == "A tiny model"
     assert package.provenance["training"]["best_iteration"] == result.best_iteration
-    for name in ("config.yaml", "environment.json", "metrics.jsonl", "curve.png"):
-        assert (tmp_path / "run" / name).stat().st_size > 0
-    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert settings_from(TrainSettings, resolved, origin="run").iterations == 40
+
+
+def test_the_resolved_settings_start_the_same_run_again(project, tmp_path):
+    settings = project.settings(iterations=1)
+    train_model(settings, tmp_path / "run")
+    assert load_train_settings(tmp_path / "run" / "config.yaml") == settings
 
 
 def test_validation_and_test_are_optional_only_where_they_can_be(project, tmp_path):
