@@ -46,11 +46,11 @@ demo-model: install
 	$(call ship,runs/demo_landscape/best,demo_landscape,demo-landscape)
 
 # Every packaged model again, from GEOSEG_DATA: some two hours on two cores. A run that is there is not done again.
-models: runs/landcover_rgb_mean/model.json runs/landcover_rgbn/best/model.json runs/landcover_ms/best/model.json \
+models: runs/landcover_rgb_mean/model.json runs/landcover_rgbn/best/model.json runs/landcover_ms_mean/model.json \
         runs/buildings_rgb/best/model.json
 	$(call ship,runs/landcover_rgb_mean,landcover_rgb,landcover-rgb)
 	$(call ship,runs/landcover_rgbn/best,landcover_rgbn,landcover-rgbn)
-	$(call ship,runs/landcover_ms/best,landcover_ms,landcover-ms)
+	$(call ship,runs/landcover_ms_mean,landcover_ms,landcover-ms)
 	$(call ship,runs/buildings_rgb/best,buildings_rgb,buildings-rgb)
 
 # Calibrate, picture and score a package by its config, and put it into the wheel
@@ -91,6 +91,13 @@ runs/landcover_rgbn/best/model.json: runs/landcover_rgb/best/model.json
 
 runs/landcover_ms/best/model.json: runs/hls/split.json
 	$(BIN)/geoseg train configs/landcover_ms.yaml -o runs/landcover_ms
+
+runs/landcover_ms_refine/best/model.json: runs/landcover_ms/best/model.json
+	$(BIN)/geoseg train configs/landcover_ms_refine.yaml -o runs/landcover_ms_refine
+
+runs/landcover_ms_mean/model.json: runs/landcover_ms_refine/best/model.json
+	$(BIN)/python -m pipelines.average_models runs/landcover_ms/best runs/landcover_ms_refine/best \
+	  -o runs/landcover_ms_mean
 
 runs/buildings_rgb/best/model.json: runs/landcover_rgb/best/model.json
 	$(BIN)/geoseg train configs/buildings_rgb.yaml -o runs/buildings_rgb
