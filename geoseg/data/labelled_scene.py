@@ -123,7 +123,8 @@ class LabelledScene:
         Raises:
             GeosegError: if either cannot be opened, or the two do not fit.
         """
-        self._opener = opener
+        self.opener = opener
+        """Opens both files."""
         self._pairs = pairs
         self._cache = cache
         self._number = number
@@ -167,7 +168,7 @@ class LabelledScene:
         key = (self._number, window.row, window.col)
         block = self._cache.get(key)
         if block is None:
-            pair = self._pairs.get(self._number, self._opener)
+            pair = self._pairs.get(self._number, self.opener)
             patch = pair.scene.read(window)
             labels = np.where(patch.valid, pair.labels.read(window), np.uint8(IGNORED))
             block = Chip(image=patch.image, labels=labels, valid=patch.valid)
@@ -196,6 +197,19 @@ def open_labelled_scenes(pairs: Sequence[ScenePair], *, cache_bytes: int) -> tup
             scene.close()
         raise
     return tuple(opened)
+
+
+def reopen_scenes(scenes: Sequence[LabelledScene], *, cache_bytes: int) -> tuple[LabelledScene, ...]:
+    """The same scenes with files and a cache of their own, to be read from another thread.
+
+    Raises:
+        GeosegError: if a file cannot be opened any more.
+    """
+    cache, open_pairs = BlockCache(cache_bytes), OpenPairs()
+    return tuple(
+        LabelledScene(scene.opener, pairs=open_pairs, cache=cache, number=number, name=scene.name)
+        for number, scene in enumerate(scenes)
+    )
 
 
 def _opener(pair: ScenePair) -> Callable[[], OpenPair]:

@@ -118,6 +118,13 @@ class ChipSampler:
         """(codes,) pixels of each label code in all regions."""
         return np.asarray(self._cells.counts.sum(axis=0))
 
+    @property
+    def region_counts(self) -> NDArray[np.int64]:
+        """(regions, codes) pixels of each label code in each region."""
+        counts = np.zeros((len(self._regions), self._cells.counts.shape[1]), dtype=np.int64)
+        np.add.at(counts, self._cells.regions, self._cells.counts)
+        return counts
+
     def draw(self, iteration: int, slot: int) -> Chip:
         """The chip of one place in the batch of one iteration: `chip` x `chip` px, float32, scaled.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.config.train import TrainSettings
+from geoseg.data.alignment import warn_of_shifts
 from geoseg.data.augment import AugmentPlan
 from geoseg.data.label_sets import LabelSets
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
@@ -16,12 +18,12 @@ from geoseg.data.splits import Split
 from geoseg.errors import LabelError
 from geoseg.training.batches import fit_normalizer, pixel_shares
 from geoseg.training.feeding import ShareMaker, locked_regions
-from geoseg.training.regions import close_regions, label_sets, open_regions
-from geoseg.window import Window
+from geoseg.training.regions import close_regions, label_sets, open_regions, reopen_regions
+from geoseg.training.split_layer import count_regions, write_split_layer
 
 log = logging.getLogger(__name__)
 
-_STRIP = 512
+_HELD_OUT: tuple[Split, ...] = ("val", "test")
 
 
 class Ground:
@@ -42,12 +44,14 @@ class Ground:
         self.sets = label_sets(settings)
         """What the labels may say."""
         self._learnt = open_regions(settings, cache_mb=settings.cache_mb)
-        self._scored = open_regions(settings, cache_mb=max(1, settings.cache_mb // 4)) if scored else {}
+        self._scored = reopen_regions(self._learnt, cache_mb=max(1, settings.cache_mb // 4)) if scored else {}
         regions = locked_regions(self._learnt["train"])
         self._sampler = ChipSampler(regions, _sampling_plan(settings), codes=len(self.sets.sets))
         self.code_counts = self._sampler.code_counts
         """(codes,) pixels of each label code to learn from."""
         _require_all_classes(self.code_counts, self.sets)
+        codes = len(self.sets.sets)
+        self._counts = {split: count_regions(self._scored.get(split, ()), codes=codes) for split in _HELD_OUT}
         if scored:
             self._look_at_scored()
         self.normalizer = fit_normalizer(self._sampler, settings.scales)
@@ -67,8 +71,21 @@ class Ground:
         plan = _augment_plan(self._settings)
         return ShareMaker(self._sampler, self.normalizer, plan, slots=slots, seed=self._settings.seed)
 
+    def describe(self, file: Path) -> None:
+        """Write which ground is for what, and say where labels seem shifted against their scene.
+
+        Args:
+            file: the GeoPackage to write; none is where no scene has a place.
+
+        Raises:
+            OutputError: if it cannot be written.
+        """
+        counts = {"train": self._sampler.region_counts, **self._counts}
+        write_split_layer(self._scored, self.sets, file, counts=counts)
+        warn_of_shifts([region for regions in self._scored.values() for region in regions])
+
     def _look_at_scored(self) -> None:
-        counts = {split: _count_codes(regions, self.sets) for split, regions in self._scored.items() if regions}
+        counts = {split: found.sum(axis=0) for split, found in self._counts.items() if len(found)}
         if "val" not in counts or not counts["val"].any():
             raise LabelError("no pixel to validate on has a known class: check the sources with split val or blocks")
         for split, purpose in (("val", "validate"), ("test", "test")):
@@ -96,24 +113,6 @@ def _absent_classes(counts: NDArray[np.int64], sets: LabelSets) -> list[str]:
     """Names of the classes that no label names, alone or among others."""
     named = sets.members[counts > 0].any(axis=0)
     return [sets.names[index] for index in np.flatnonzero(~named).tolist()]
-
-
-def _count_codes(regions: Sequence[Region], sets: LabelSets) -> NDArray[np.int64]:
-    """(codes,) pixels of each label code."""
-    codes = len(sets.sets)
-    counts = np.zeros(codes, dtype=np.int64)
-    for labels in _label_strips(regions):
-        counts += np.bincount(labels[labels < codes], minlength=codes)
-    return counts
-
-
-def _label_strips(regions: Iterable[Region]) -> Iterator[NDArray[np.uint8]]:
-    for region in regions:
-        window = region.window
-        for top in range(window.row, window.bottom, _STRIP):
-            for left in range(window.col, window.right, _STRIP):
-                strip = Window.between(top, min(top + _STRIP, window.bottom), left, min(left + _STRIP, window.right))
-                yield region.scene.read(strip).labels
 
 
 def label_shares(ground: Ground) -> Mapping[str, float]:

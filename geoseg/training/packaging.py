@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from geoseg.config.train import TrainSettings
-from geoseg.errors import ConfigError, ModelError
+from geoseg.errors import ConfigError
 from geoseg.models.calibration import Calibration
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.spec import NetworkSpec
@@ -89,22 +89,6 @@ class PackageWriter:
         for file in settings.provenance_files:
             stated |= _json_of(settings.expand(file))
         return stated
-
-
-def start_from(network: nn.Module, package: ModelPackage) -> None:
-    """Copy the weights of a package into a network, but for tensors of another shape, such as other classes have.
-
-    Raises:
-        ModelError: if less than half of the tensors fit, for that is another network.
-    """
-    wanted, given = network.state_dict(), package.network.state_dict()
-    fitting = {name: tensor for name, tensor in given.items() if name in wanted and wanted[name].shape == tensor.shape}
-    if 2 * len(fitting) < len(wanted):
-        raise ModelError(
-            f"network: only {len(fitting)} of {len(wanted)} tensors fit those of {package.name}: "
-            f"take its architecture, {package.spec.architecture} with {package.spec.encoder}, and its options"
-        )
-    network.load_state_dict(wanted | fitting)
 
 
 def _json_of(path: Path) -> dict[str, object]:

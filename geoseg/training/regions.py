@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geoseg.classes import ClassMap
 from geoseg.config.train import SourceSettings, TrainSettings
 from geoseg.data.chips import IGNORED
+from geoseg.data.label_counts import count_labels
 from geoseg.data.label_sets import LabelSets
-from geoseg.data.labelled_scene import LabelledScene, ScenePair, open_labelled_scenes
+from geoseg.data.labelled_scene import LabelledScene, ScenePair, open_labelled_scenes, reopen_scenes
 from geoseg.data.labels import LabelSource
 from geoseg.data.sampling import Region
 from geoseg.data.splits import Split, SplitWindow, split_by_blocks
@@ -62,13 +63,28 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
     found: dict[Split, list[Region]] = {"train": [], "val": [], "test": []}
     try:
         for file, scene in zip(files, scenes, strict=True):
-            for part in _parts(settings, file.source, scene):
+            for part in _parts(settings, file.source, scene, codes=len(sets.sets)):
                 found[part.split].append(_region(settings, file, scene, part))
     except GeosegError:
         for scene in scenes:
             scene.close()
         raise
     return {split: tuple(regions) for split, regions in found.items()}
+
+
+def reopen_regions(regions: Mapping[Split, Sequence[Region]], *, cache_mb: int) -> Mapping[Split, tuple[Region, ...]]:
+    """The same regions with files and a cache of their own, to be read from another thread.
+
+    Raises:
+        GeosegError: if a file cannot be opened any more.
+    """
+    known = {id(region.scene): region.scene for part in regions.values() for region in part}
+    opened = reopen_scenes(list(known.values()), cache_bytes=cache_mb * 2**20)
+    twin = dict(zip(known, opened, strict=True))
+    return {
+        split: tuple(replace(region, scene=twin[id(region.scene)]) for region in part)
+        for split, part in regions.items()
+    }
 
 
 def close_regions(regions: Mapping[Split, Sequence[Region]]) -> None:
@@ -131,7 +147,9 @@ def label_source(source: SourceSettings, path: Path, sets: LabelSets, classes: C
     return LabelSource(path=path, codes=codes, attribute=source.attribute, layer=source.layer, outside=outside)
 
 
-def _parts(settings: TrainSettings, source: SourceSettings, scene: LabelledScene) -> tuple[SplitWindow, ...]:
+def _parts(
+    settings: TrainSettings, source: SourceSettings, scene: LabelledScene, *, codes: int
+) -> tuple[SplitWindow, ...]:
     if source.split != "blocks":
         return (SplitWindow(window=scene.georef.window, split=source.split),)
     blocks = settings.blocks
@@ -141,4 +159,5 @@ def _parts(settings: TrainSettings, source: SourceSettings, scene: LabelledScene
         guard_metres=blocks.guard,
         shares=(blocks.val, blocks.test),
         seed=settings.seed,
+        count=lambda window: count_labels(scene, window, codes=codes),
     )

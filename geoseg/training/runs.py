@@ -59,6 +59,11 @@ class RunDirectory:
     def _metrics(self) -> Path:
         return self._folder / "metrics.jsonl"
 
+    @property
+    def split_layer(self) -> Path:
+        """Which ground is for what, as a GeoPackage."""
+        return self._folder / "split.gpkg"
+
     def describe(self, settings: Mapping[str, object], environment: Mapping[str, object]) -> None:
         """Write config.yaml, from which the same run can be started again, and environment.json."""
         text = yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 
 from geoseg.config.train import TrainSettings
 from geoseg.data.chips import IGNORED
+from geoseg.errors import ConfigError
 from geoseg.models.build import build_network
 from geoseg.models.device import choose_precision
 from geoseg.models.probing import inspect_network
 from geoseg.models.spec import NetworkSpec
+from geoseg.models.transfer import start_from
 from geoseg.models.zoo import load_model
 from geoseg.training.distributed import Ranks
 from geoseg.training.ground import Ground, label_shares
 from geoseg.training.judging import Judge
 from geoseg.training.loop import BatchLoss, FitPlan, Trainer
 from geoseg.training.losses import SegmentationLoss, target_of
-from geoseg.training.packaging import PackageWriter, start_from
+from geoseg.training.packaging import PackageWriter
 from geoseg.training.runs import RunDirectory
 
 
@@ -78,11 +82,12 @@ def make_trainer(setup: Setup) -> Trainer:
     spec = network_spec(settings)
     network = build_network(spec, encoder_weights=settings.network.encoder_weights)
     if settings.start is not None:
-        start_from(network, load_model(settings.start))
+        start_from(network, load_model(settings.start), bands=settings.bands)
     inspect_network(network, spec, tile=settings.tile)
     if not ranks.first:
         torch.manual_seed(settings.seed + ranks.rank)  # dropout differs where chips do
     sample = torch.zeros(len(ranks.part_of(settings.batch_size)), spec.bands, settings.chip, settings.chip)
+    _require_learnable(network, sample)
     return Trainer(network, _fit_plan(setup), _batch_loss(setup), ranks, sample=sample)
 
 
@@ -96,6 +101,20 @@ def network_spec(settings: TrainSettings) -> NetworkSpec:
         classes=len(settings.classes),
         options=network.options,
     )
+
+
+def _require_learnable(network: nn.Module, sample: Tensor) -> None:
+    """Refuse single chips of which a batch norm sees one value; torch would say so in the first step."""
+    if len(sample) > 1:
+        return
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(network).train()(sample)
+    except ValueError as error:
+        raise ConfigError(
+            f"batch_size: the network cannot learn from one chip of {sample.shape[-1]} px at a time "
+            f"({error}): take 2 for each process, or larger chips"
+        ) from error
 
 
 def _fit_plan(setup: Setup) -> FitPlan:

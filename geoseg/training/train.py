@@ -75,6 +75,8 @@ def train_model(
         run = RunDirectory(output, resume=resume)
         ground = stack.enter_context(closing(Ground(settings, scored=ranks.first)))
         remarks.tell()
+        if ranks.first and not resume:
+            ground.describe(run.split_layer)
         setup = Setup(settings=settings, ranks=ranks, run=run, ground=ground)
         return ranks.told(_result(setup, _learnt(setup, stop, resume=resume, progress=progress)))
 

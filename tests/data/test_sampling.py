@@ -68,7 +68,7 @@ def test_a_window_through_the_cache_is_the_window_of_the_files(make_scene, row, 
     scene = make_scene(labels, valid, cache)
     window = Window(row=row, col=col, height=90, width=70)
     chip = scene.read(window)
-    patch = scene._opener().scene.read(window)
+    patch = scene.opener().scene.read(window)
     assert np.array_equal(chip.image, patch.image)
     assert np.array_equal(chip.valid, patch.valid)
     assert np.array_equal(chip.labels, np.where(patch.valid, FakeLabels(labels).read(window), IGNORED))
@@ -78,7 +78,7 @@ def test_a_storage_block_is_decoded_once_while_it_fits(make_scene):
     scene = make_scene(mostly_forest())
     for _ in range(5):
         scene.read(Window(row=10, col=10, height=50, width=50))
-    assert len(scene._opener().scene.reads) == 1
+    assert len(scene.opener().scene.reads) == 1
 
 
 def test_ground_outside_the_region_counts_as_outside_the_scene(make_scene):

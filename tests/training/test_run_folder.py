@@ -37,7 +37,7 @@ def test_the_folder_of_a_run_says_what_happened(project, tmp_path):
     result = train_model(project.settings(iterations=20, validate_every=20), tmp_path / "run")
     made = {path.name for path in (tmp_path / "run").iterdir()}
     tables = {"metrics.csv", "metrics.jsonl", "confusion_matrix.csv", "config.yaml", "environment.json"}
-    assert made == {"best", "last", "curve.png", "confusion_matrix.png", "samples.png"} | tables
+    assert made == {"best", "last", "curve.png", "confusion_matrix.png", "samples.png", "split.gpkg"} | tables
     with (tmp_path / "run" / "metrics.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["val_mean_iou"]) == pytest.approx(records_of(tmp_path / "run")[-1]["val_mean_iou"])
@@ -77,7 +77,9 @@ def test_a_killed_run_that_is_resumed_ends_with_the_metrics_and_weights_of_the_u
 
 @pytest.mark.slow
 def test_a_launcher_trains_in_two_processes_of_which_one_writes_and_prints(project, tmp_path):
-    RunDirectory(tmp_path, resume=False).describe(project.settings(iterations=4, validate_every=2).model_dump(), {})
+    RunDirectory(tmp_path, resume=False).describe(
+        project.settings(iterations=4, validate_every=2, batch_size=4).model_dump(), {}
+    )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "geoseg", "train", str(tmp_path / "config.yaml"), "-o", str(tmp_path / "run")]
     ended = subprocess.run(

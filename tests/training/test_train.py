@@ -2,7 +2,6 @@ import json
 import logging
 import os
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +9,7 @@ import torch
 
 from geoseg.config.train import load_train_settings
 from geoseg.errors import ConfigError, GeosegError, LabelError, ModelError, OutputError
-from geoseg.models.build import build_network
 from geoseg.models.package import load_package
-from geoseg.training.packaging import start_from
 from geoseg.training.train import train_model
 
 ITERATIONS = 6
@@ -233,6 +230,7 @@ def test_a_folder_is_neither_overwritten_nor_resumed_by_mistake(project, tmp_pat
         ({"classes": [{"id": 1, "name": "dark", "colour": "#000000"}]}, LabelError, "at least 2 classes"),
         ({"bands": ["nir"]}, GeosegError, "nir"),
         ({"network": {"encoder": "resnet181"}}, ModelError, "unknown encoder"),
+        ({"batch_size": 1}, ConfigError, "cannot learn from one chip of 32 px at a time"),
         ({"provenance_files": ["absent.json"]}, ConfigError, "cannot be read as JSON"),
     ],
 )
@@ -249,17 +247,6 @@ def test_training_goes_on_from_a_package(project, tmp_path):
     again = train_model(project.settings(network=network, optimiser=slow, iterations=1), tmp_path / "again")
     assert again.validation.pixel_accuracy == pytest.approx(first.validation.pixel_accuracy, abs=0.02)
     assert load_package(again.package).provenance["training"]["start"] == "first/best"
-
-
-def test_only_weights_of_the_same_network_are_a_start(project, tiny_model, tmp_path):
-    package = load_package(tiny_model)
-    other_classes = build_network(replace(package.spec, classes=7))
-    start_from(other_classes, package)
-    encoder = {name: tensor for name, tensor in other_classes.state_dict().items() if name.startswith("encoder")}
-    assert_same(encoder, {name: package.network.state_dict()[name] for name in encoder})
-    settings = project.settings(network={"encoder": "resnet18", "start": str(tiny_model)})
-    with pytest.raises(ModelError, match="tensors fit those of tiny: take its architecture, unet with tu-test_resnet"):
-        train_model(settings, tmp_path / "run")
 
 
 def test_provenance_files_join_the_package(project, tmp_path):
