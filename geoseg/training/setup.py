@@ -21,7 +21,7 @@ from geoseg.training.distributed import Ranks
 from geoseg.training.ground import Ground, label_shares
 from geoseg.training.judging import Judge
 from geoseg.training.loop import BatchLoss, FitPlan, Trainer
-from geoseg.training.losses import SegmentationLoss, target_of
+from geoseg.training.losses import SegmentationLoss, pixel_labels_of
 from geoseg.training.packaging import PackageWriter
 from geoseg.training.runs import RunDirectory
 
@@ -136,4 +136,4 @@ def _batch_loss(setup: Setup) -> BatchLoss:
     ground, names = setup.ground, setup.settings.class_map.names
     loss = SegmentationLoss.of(setup.settings.loss, class_names=names, class_counts=ground.code_counts[: len(names)])
     members = torch.from_numpy(ground.sets.members)
-    return lambda logits, labels: loss(logits, target_of(labels, members, ignored=IGNORED))
+    return lambda logits, labels: loss(logits, pixel_labels_of(labels, members, ignored=IGNORED))

@@ -26,7 +26,7 @@ SCRIPT = textwrap.dedent(
     from geoseg.training.batches import TrainingBatch
     from geoseg.training.distributed import Ranks, joined
     from geoseg.training.loop import FitPlan, Trainer
-    from geoseg.training.losses import SegmentationLoss, target_of
+    from geoseg.training.losses import SegmentationLoss, pixel_labels_of
 
 
     class Network(torch.nn.Module):
@@ -42,7 +42,7 @@ SCRIPT = textwrap.dedent(
 
     def loss(logits, labels):
         weigh = SegmentationLoss(settings=LossSettings(dice=0), class_weights=None)
-        return weigh(logits, target_of(labels, torch.eye(3, dtype=torch.bool), ignored=255))
+        return weigh(logits, pixel_labels_of(labels, torch.eye(3, dtype=torch.bool), ignored=255))
 
 
     def batch_of(iteration):

@@ -11,7 +11,7 @@ from geoseg.errors import ModelError
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.distributed import Ranks
 from geoseg.training.loop import FitPlan, Trainer, autocast, fit, is_pause, predict_logits
-from geoseg.training.losses import SegmentationLoss, target_of
+from geoseg.training.losses import SegmentationLoss, pixel_labels_of
 
 PLAN = FitPlan(
     iterations=7,
@@ -29,7 +29,7 @@ TWO_CLASSES = torch.eye(2, dtype=torch.bool)
 
 def plain_loss(logits, labels):
     loss = SegmentationLoss(settings=LossSettings(), class_weights=None)
-    return loss(logits, target_of(labels, TWO_CLASSES, ignored=255))
+    return loss(logits, pixel_labels_of(labels, TWO_CLASSES, ignored=255))
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_run_that_has_not_begun_is_no_pause():
 
 def entropy_loss(logits, labels):
     loss = SegmentationLoss(settings=LossSettings(dice=0), class_weights=None)
-    return loss(logits, target_of(labels, TWO_CLASSES, ignored=255))
+    return loss(logits, pixel_labels_of(labels, TWO_CLASSES, ignored=255))
 
 
 def plain_network():

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from geoseg.models.torchvision_shim import declare_missing_operators
 from geoseg.training.losses import (
-    Target,
+    PixelLabels,
     cross_entropy,
     focal,
     hard_weights,
     lovasz_softmax,
+    pixel_labels_of,
     soft_dice,
-    target_of,
     weighted_mean,
 )
 
@@ -44,7 +44,7 @@ def single_case(seed, **options):
 
 
 def known(labels, members=MEMBERS):
-    return target_of(labels, members, ignored=255)
+    return pixel_labels_of(labels, members, ignored=255)
 
 
 def known_shares(logits, labels):
@@ -119,12 +119,12 @@ def test_a_sets_class_weight_is_the_mean_of_its_classes(seed):
 @given(st.integers(0, 10_000), st.floats(0, 0.9), st.booleans())
 def test_cross_entropy_is_torchs_where_both_are_defined(seed, smoothing, sets):
     logits, labels = single_case(seed)
-    target = known(labels, MEMBERS if sets else MEMBERS[:CLASSES])
-    ours = cross_entropy(logits, target, smoothing=smoothing)
+    given = known(labels, MEMBERS if sets else MEMBERS[:CLASSES])
+    ours = cross_entropy(logits, given, smoothing=smoothing)
     theirs = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=255, label_smoothing=smoothing)
     assert ours.item() == pytest.approx(theirs.item())
     factors = torch.tensor([0.5, 1, 2, 3], dtype=torch.float64)
-    weighted = cross_entropy(logits, target, class_weights=factors)
+    weighted = cross_entropy(logits, given, class_weights=factors)
     expected = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=255, weight=factors)
     assert weighted.item() == pytest.approx(expected.item())
 
@@ -167,12 +167,12 @@ def test_dice_counts_pixels_of_sets_as_negatives_outside_them_and_not_inside(see
 @seeds
 def test_dice_counts_a_pixel_by_its_weight(seed):
     logits, labels = case(seed)
-    target = known(labels)
-    once, twice = target.weights.clone(), torch.cat([target.weights, target.weights])
+    given = known(labels)
+    once, twice = given.weights.clone(), torch.cat([given.weights, given.weights])
     once[0] *= 2
     twice[3] = 0
-    tripled = Target(codes=torch.cat([target.codes] * 2), weights=twice, members=MEMBERS)
-    weighted = Target(codes=target.codes, weights=once, members=MEMBERS)
+    tripled = PixelLabels(codes=torch.cat([given.codes] * 2), weights=twice, members=MEMBERS)
+    weighted = PixelLabels(codes=given.codes, weights=once, members=MEMBERS)
     expected = soft_dice(torch.cat([logits] * 2), tripled)
     assert soft_dice(logits, weighted).item() == pytest.approx(expected.item())
 
@@ -204,11 +204,11 @@ def test_lovasz_of_certain_predictions_is_one_minus_the_mean_iou(seed):
 @seeds
 def test_overlaps_are_those_of_segmentation_models_pytorch(seed):
     logits, labels = single_case(seed)
-    target, present = known(labels), len(set(labels.unique().tolist()) - {255})
+    given, present = known(labels), len(set(labels.unique().tolist()) - {255})
     dice = smp.DiceLoss("multiclass", ignore_index=255)(logits, labels.long()).item()
-    assert soft_dice(logits, target).item() == pytest.approx(dice * CLASSES / present)
+    assert soft_dice(logits, given).item() == pytest.approx(dice * CLASSES / present)
     lovasz = smp.LovaszLoss("multiclass", per_image=False, ignore_index=255)(logits.float(), labels.long()).item()
-    assert lovasz_softmax(logits, target).item() == pytest.approx(lovasz, rel=1e-5)
+    assert lovasz_softmax(logits, given).item() == pytest.approx(lovasz, rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", [soft_dice, lovasz_softmax])
@@ -252,8 +252,8 @@ def test_the_slope_of_the_focal_loss_is_finite_where_the_label_is_certain(gamma)
 @given(st.integers(0, 10_000), st.floats(0.05, 1), st.floats(0, 1))
 def test_hard_pixels_are_those_below_the_threshold_or_the_least_share_of_lowest_probability(seed, threshold, least):
     logits, labels = case(seed)
-    target = known(labels)
-    weights = hard_weights(logits, target, threshold=threshold, least=least)
+    given = known(labels)
+    weights = hard_weights(logits, given, threshold=threshold, least=least)
     shares = np.array([share_of(*pixel) for pixel in known_shares(logits, labels)])
     kept = (weights[labels < 255] > 0).numpy()
     count = math.ceil(least * len(shares))
@@ -266,8 +266,8 @@ def test_hard_pixels_are_those_below_the_threshold_or_the_least_share_of_lowest_
 
 def test_hard_weights_keep_the_weights_and_no_gradient():
     logits, labels = case(4)
-    target = known(labels)
-    halves = Target(codes=target.codes, weights=target.weights / 2, members=MEMBERS)
+    given = known(labels)
+    halves = PixelLabels(codes=given.codes, weights=given.weights / 2, members=MEMBERS)
     weights = hard_weights(logits, halves, threshold=0.5, least=0)
     assert set(weights.unique().tolist()) == {0.0, 0.5}
     assert not weights.requires_grad
@@ -328,11 +328,11 @@ def test_gradients_with_smoothing_and_class_weights_are_the_slopes_too():
 def test_the_order_of_the_classes_does_not_matter(loss, seed):
     logits, labels = case(seed)
     order = torch.from_numpy(np.random.default_rng(seed).permutation(CLASSES))
-    target = known(labels)
+    given = known(labels)
     rows = torch.cat([order.argsort(), torch.arange(CLASSES, len(SETS))])
     members = torch.cat([MEMBERS[:CLASSES], MEMBERS[CLASSES:, order]])
-    renamed = Target(codes=rows[target.codes], weights=target.weights, members=members)
-    assert loss(logits[:, order], renamed).item() == pytest.approx(loss(logits, target).item(), abs=1e-12)
+    renamed = PixelLabels(codes=rows[given.codes], weights=given.weights, members=members)
+    assert loss(logits[:, order], renamed).item() == pytest.approx(loss(logits, given).item(), abs=1e-12)
 
 
 @ALL

@@ -16,8 +16,8 @@ from geoseg.training.losses import (
     focal,
     hard_weights,
     lovasz_softmax,
+    pixel_labels_of,
     soft_dice,
-    target_of,
 )
 
 NAMES = ("water", "tree", "road")
@@ -29,7 +29,7 @@ def case(seed, *, codes=4):
     rng = np.random.default_rng(seed)
     logits = torch.from_numpy(rng.normal(0, 2, (2, 3, 6, 5)).astype(np.float32))
     labels = torch.from_numpy(rng.choice([*range(codes), 255], (2, 6, 5)).astype(np.uint8))
-    return logits.requires_grad_(), target_of(labels, MEMBERS, ignored=255)
+    return logits.requires_grad_(), pixel_labels_of(labels, MEMBERS, ignored=255)
 
 
 def loss_of(*, counts=(1, 1, 1), **settings):
@@ -39,49 +39,49 @@ def loss_of(*, counts=(1, 1, 1), **settings):
 
 @given(st.integers(0, 1000), st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 3.0])] * 4).filter(any))
 def test_the_loss_is_the_weighted_sum_of_its_terms(seed, weights):
-    logits, target = case(seed)
+    logits, given = case(seed)
     loss = loss_of(**dict(zip(ALL_TERMS, weights, strict=True)), focal_gamma=1.5, label_smoothing=0.1)
     terms = (
-        cross_entropy(logits, target, smoothing=0.1),
-        soft_dice(logits, target),
-        lovasz_softmax(logits, target),
-        focal(logits, target, gamma=1.5),
+        cross_entropy(logits, given, smoothing=0.1),
+        soft_dice(logits, given),
+        lovasz_softmax(logits, given),
+        focal(logits, given, gamma=1.5),
     )
     expected = sum(weight * term.item() for weight, term in zip(weights, terms, strict=True))
-    assert loss(logits, target).item() == pytest.approx(expected, rel=1e-5)
+    assert loss(logits, given).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_default_is_cross_entropy_and_dice():
-    logits, target = case(0)
-    expected = cross_entropy(logits, target) + soft_dice(logits, target)
-    assert loss_of()(logits, target).item() == pytest.approx(expected.item())
+    logits, given = case(0)
+    expected = cross_entropy(logits, given) + soft_dice(logits, given)
+    assert loss_of()(logits, given).item() == pytest.approx(expected.item())
 
 
 def test_hard_pixels_are_mined_for_the_cross_entropy_only():
-    logits, target = case(1)
-    hard = replace(target, weights=hard_weights(logits, target, threshold=0.4, least=0.1))
-    expected = cross_entropy(logits, hard) + soft_dice(logits, target)
-    found = loss_of(ohem_threshold=0.4, ohem_least=0.1)(logits, target)
+    logits, given = case(1)
+    hard = replace(given, weights=hard_weights(logits, given, threshold=0.4, least=0.1))
+    expected = cross_entropy(logits, hard) + soft_dice(logits, given)
+    found = loss_of(ohem_threshold=0.4, ohem_least=0.1)(logits, given)
     assert found.item() == pytest.approx(expected.item())
-    assert found.item() > loss_of()(logits, target).item()
+    assert found.item() > loss_of()(logits, given).item()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_logits_of_any_precision_are_summed_in_float32(dtype):
-    logits, target = case(2)
+    logits, given = case(2)
     low = logits.detach().to(dtype).requires_grad_()
     loss = loss_of(**ALL_TERMS)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = loss(low, target)
+        value = loss(low, given)
     value.backward()
     assert value.dtype == torch.float32
-    assert value.item() == loss(low.float(), target).item()
+    assert value.item() == loss(low.float(), given).item()
     assert low.grad.dtype == dtype
 
 
 def test_a_batch_without_a_known_pixel_costs_exactly_nothing():
-    logits, target = case(3)
-    nothing = replace(target, weights=torch.zeros_like(target.weights))
+    logits, given = case(3)
+    nothing = replace(given, weights=torch.zeros_like(given.weights))
     value = loss_of(**ALL_TERMS, label_smoothing=0.1, ohem_threshold=0.7)(logits, nothing)
     value.backward()
     assert value.item() == 0
@@ -90,12 +90,12 @@ def test_a_batch_without_a_known_pixel_costs_exactly_nothing():
 
 def test_labels_that_say_nothing_have_weight_0_and_a_code_all_the_same():
     labels = torch.tensor([[[0, 3, 255]]], dtype=torch.uint8)
-    target = target_of(labels, MEMBERS, ignored=255)
-    assert target.weights.tolist() == [[[1, 1, 0]]]
-    assert target.codes.tolist() == [[[0, 3, 0]]]
-    assert (target.codes.dtype, target.weights.dtype) == (torch.int64, torch.float32)
-    assert target.partial
-    assert not replace(target, codes=torch.zeros_like(target.codes)).partial
+    given = pixel_labels_of(labels, MEMBERS, ignored=255)
+    assert given.weights.tolist() == [[[1, 1, 0]]]
+    assert given.codes.tolist() == [[[0, 3, 0]]]
+    assert (given.codes.dtype, given.weights.dtype) == (torch.int64, torch.float32)
+    assert given.partial
+    assert not replace(given, codes=torch.zeros_like(given.codes)).partial
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=9))
@@ -116,10 +116,10 @@ def test_class_weights_are_in_the_order_of_the_logits(asked, expected):
 
 
 def test_class_weights_act_on_the_cross_entropy():
-    logits, target = case(4)
-    expected = cross_entropy(logits, target, class_weights=torch.tensor([0.5, 1, 3]))
+    logits, given = case(4)
+    expected = cross_entropy(logits, given, class_weights=torch.tensor([0.5, 1, 3]))
     loss = loss_of(class_weights={"road": 3, "water": 0.5}, dice=0)
-    assert loss(logits, target).item() == pytest.approx(expected.item())
+    assert loss(logits, given).item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize(

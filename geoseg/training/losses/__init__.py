@@ -5,18 +5,18 @@ All losses take labels that leave several classes open (partial labels) beside l
 
 from geoseg.training.losses.overlap import lovasz_softmax, soft_dice
 from geoseg.training.losses.per_pixel import cross_entropy, focal, hard_weights
-from geoseg.training.losses.target import Target, target_of, weighted_mean
+from geoseg.training.losses.pixel_labels import PixelLabels, pixel_labels_of, weighted_mean
 from geoseg.training.losses.weighted import SegmentationLoss, balanced_weights
 
 __all__ = [
+    "PixelLabels",
     "SegmentationLoss",
-    "Target",
     "balanced_weights",
     "cross_entropy",
     "focal",
     "hard_weights",
     "lovasz_softmax",
+    "pixel_labels_of",
     "soft_dice",
-    "target_of",
     "weighted_mean",
 ]

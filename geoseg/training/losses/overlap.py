@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from geoseg.training.losses.target import Target, weighted_mean
+from geoseg.training.losses.pixel_labels import PixelLabels, weighted_mean
 
 
-def soft_dice(logits: Tensor, target: Target) -> Tensor:
+def soft_dice(logits: Tensor, given: PixelLabels) -> Tensor:
     """1 - Dice of the softmax, pooled over the batch, averaged over the classes present (Milletari et al. 2016).
 
     A class is present where a pixel has it as its single label. A pixel with a partial label counts, for a class
@@ -21,17 +21,17 @@ def soft_dice(logits: Tensor, target: Target) -> Tensor:
 
     Args:
         logits: (n, classes, height, width).
-        target: what is known of each pixel.
+        given: what is known of each pixel.
     """
-    wanted, found = _share_by_code(logits.softmax(dim=1), target)
-    wanted = wanted[: target.classes]
+    wanted, found = _share_by_code(logits.softmax(dim=1), given)
+    wanted = wanted[: given.classes]
     overlap = found.diagonal()
-    counted = torch.eye(*target.members.shape, dtype=torch.bool, device=logits.device) | ~target.members
+    counted = torch.eye(*given.members.shape, dtype=torch.bool, device=logits.device) | ~given.members
     dice = 2 * overlap / ((found * counted).sum(dim=0) + wanted).clamp_min(1e-6)
     return weighted_mean(1 - dice, (wanted > 0).to(dice.dtype))
 
 
-def lovasz_softmax(logits: Tensor, target: Target) -> Tensor:
+def lovasz_softmax(logits: Tensor, given: PixelLabels) -> Tensor:
     """Lovász extension of 1 - IoU, pooled over the batch, averaged over the classes present (Berman et al. 2018).
 
     All pixels whose weight is above 0 count alike. A class is present, and pixels with a partial label count, as in
@@ -39,24 +39,24 @@ def lovasz_softmax(logits: Tensor, target: Target) -> Tensor:
 
     Args:
         logits: (n, classes, height, width).
-        target: what is known of each pixel.
+        given: what is known of each pixel.
     """
-    known = target.weights > 0
-    codes = target.codes[known]
+    known = given.weights > 0
+    codes = given.codes[known]
     shares = logits.softmax(dim=1).movedim(1, 0)[:, known]
-    pixels = codes.bincount(minlength=target.classes)[: target.classes]
+    pixels = codes.bincount(minlength=given.classes)[: given.classes]
     losses = []
     for index in pixels.nonzero()[:, 0].tolist():
         wanted = codes == index
-        losses.append(_lovasz(shares[index], wanted, target.members[:, index][codes] & ~wanted))
+        losses.append(_lovasz(shares[index], wanted, given.members[:, index][codes] & ~wanted))
     return torch.stack(losses).mean() if losses else 0 * shares.sum()
 
 
-def _share_by_code(shares: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+def _share_by_code(shares: Tensor, given: PixelLabels) -> tuple[Tensor, Tensor]:
     """Weight of the pixels with each code, (codes,), and the probability of each class there, (codes, classes)."""
     n, _, height, width = shares.shape
-    by_code = shares.new_zeros(n, len(target.members), height, width)
-    by_code.scatter_(1, target.codes[:, None], target.weights[:, None].to(shares.dtype))
+    by_code = shares.new_zeros(n, len(given.members), height, width)
+    by_code.scatter_(1, given.codes[:, None], given.weights[:, None].to(shares.dtype))
     found = by_code.flatten(2) @ shares.flatten(2).transpose(1, 2)
     return by_code.sum(dim=(0, 2, 3)), found.sum(dim=0)
 

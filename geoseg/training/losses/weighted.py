@@ -15,7 +15,7 @@ from geoseg.config.loss import LossSettings
 from geoseg.errors import ConfigError
 from geoseg.training.losses.overlap import lovasz_softmax, soft_dice
 from geoseg.training.losses.per_pixel import cross_entropy, focal, hard_weights
-from geoseg.training.losses.target import Target
+from geoseg.training.losses.pixel_labels import PixelLabels
 
 _BALANCED_RANGE = (0.5, 5.0)
 
@@ -47,12 +47,12 @@ class SegmentationLoss:
             return cls(settings=settings, class_weights=_named_weights(asked, class_names))
         return cls(settings=settings, class_weights=balanced_weights(class_counts) if asked == "balanced" else None)
 
-    def __call__(self, logits: Tensor, target: Target) -> Tensor:
+    def __call__(self, logits: Tensor, given: PixelLabels) -> Tensor:
         """The loss of a batch, in float32 whatever the logits are.
 
         Args:
             logits: (n, classes, height, width), any floating dtype.
-            target: what is known of each pixel.
+            given: what is known of each pixel.
 
         Returns:
             A scalar; 0 with zero gradients where no pixel has a weight.
@@ -62,22 +62,22 @@ class SegmentationLoss:
             logits = logits.float()
             losses = []
             if settings.cross_entropy:
-                losses.append(settings.cross_entropy * self._cross_entropy(logits, target))
+                losses.append(settings.cross_entropy * self._cross_entropy(logits, given))
             if settings.dice:
-                losses.append(settings.dice * soft_dice(logits, target))
+                losses.append(settings.dice * soft_dice(logits, given))
             if settings.lovasz:
-                losses.append(settings.lovasz * lovasz_softmax(logits, target))
+                losses.append(settings.lovasz * lovasz_softmax(logits, given))
             if settings.focal:
-                losses.append(settings.focal * focal(logits, target, gamma=settings.focal_gamma))
+                losses.append(settings.focal * focal(logits, given, gamma=settings.focal_gamma))
             return torch.stack(losses).sum()
 
-    def _cross_entropy(self, logits: Tensor, target: Target) -> Tensor:
+    def _cross_entropy(self, logits: Tensor, given: PixelLabels) -> Tensor:
         settings = self.settings
         if settings.ohem_threshold is not None:
-            hard = hard_weights(logits, target, threshold=settings.ohem_threshold, least=settings.ohem_least)
-            target = replace(target, weights=hard)
+            hard = hard_weights(logits, given, threshold=settings.ohem_threshold, least=settings.ohem_least)
+            given = replace(given, weights=hard)
         weights = None if self.class_weights is None else logits.new_tensor(self.class_weights)
-        return cross_entropy(logits, target, smoothing=settings.label_smoothing, class_weights=weights)
+        return cross_entropy(logits, given, smoothing=settings.label_smoothing, class_weights=weights)
 
 
 def balanced_weights(class_counts: ArrayLike) -> tuple[float, ...]:

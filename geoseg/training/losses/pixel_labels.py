@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class PixelLabels:
     """Labels that losses learn from; a label stands for one class or leaves several open."""
 
     codes: Tensor
@@ -33,17 +33,17 @@ class Target:
         return len(self.members) > self.classes and bool((self.codes >= self.classes).any())
 
 
-def target_of(labels: Tensor, members: Tensor, *, ignored: int) -> Target:
+def pixel_labels_of(labels: Tensor, members: Tensor, *, ignored: int) -> PixelLabels:
     """What labels say, every known pixel with weight 1.
 
     Args:
         labels: (n, height, width) uint8, row of `members` or `ignored`.
-        members: (codes, classes) bool, as in `Target`.
+        members: (codes, classes) bool, as in `PixelLabels`.
         ignored: the label of pixels that are not learnt from.
     """
     known = labels != ignored
     codes = torch.where(known, labels, 0).long()
-    return Target(codes=codes, weights=known.float(), members=members.to(labels.device))
+    return PixelLabels(codes=codes, weights=known.float(), members=members.to(labels.device))
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
