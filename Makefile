@@ -105,7 +105,7 @@ runs/buildings_rgb/best/model.json: runs/landcover_rgb/best/model.json
 # The tables of docs/models.md: each area of buildings-rgb left out once, and the scores of the packaged models
 bench-models: runs/landcover_rgb_ohio/best/model.json
 	$(BIN)/python -m pipelines.leave_one_out configs/buildings_rgb.yaml -o runs/leave_one_out \
-	  --areas banepa,zanzibar,nairobi,massachusetts --iterations 300 --start runs/landcover_rgb_ohio/best
+	  --areas banepa,zanzibar,nairobi,massachusetts --iterations 200 --start runs/landcover_rgb_ohio/best
 	$(BIN)/python -m pipelines.score_models -o runs/scores configs/landcover_rgb.yaml configs/landcover_rgbn.yaml \
 	  configs/landcover_ms.yaml configs/buildings_rgb.yaml
 

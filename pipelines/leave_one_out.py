@@ -1,7 +1,7 @@
 """Trains a model once for each area of a config, without that area, and scores it there.
 
     python -m pipelines.leave_one_out configs/buildings_rgb.yaml -o runs/leave_one_out \
-      --areas banepa,zanzibar,nairobi,massachusetts --iterations 500 --start runs/landcover_rgb_ohio/best
+      --areas banepa,zanzibar,nairobi,massachusetts --iterations 200 --start runs/landcover_rgb_ohio/best
 
 An area is a name of sources in the config. All ground of the area held out is only scored; of the others, what the
 config learns from is learnt from, and what it validates on or holds out chooses the weights. `OUTPUT/table.md` and
