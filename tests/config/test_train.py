@@ -107,6 +107,9 @@ def test_files_that_are_not_there_are_named(files, changes, message):
         ({"sources": source_of(split="train")}, "sources should have one with split val or blocks"),
         ({"augment": {"gsd_jitter": [2, 1]}}, "gsd_jitter should be two positive factors"),
         ({"augment": {"hue": 1}}, "augment.hue: Extra inputs"),
+        ({"accumulate": 0}, "accumulate: Input should be greater than or equal to 1"),
+        ({"patience": 0}, "patience: Input should be greater than or equal to 1"),
+        ({"precision": "fp8"}, "precision: Input should be"),
         ({"device": "tpu"}, "device: String should match pattern"),
     ],
 )
