@@ -131,6 +131,14 @@ def test_a_tile_that_the_network_does_not_take_is_refused_before_the_first_step(
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_waiting_for_batches_is_one_line_with_what_to_do(project, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("geoseg.training.learning._SOME_STEPS", 2)
+    monkeypatch.setattr("geoseg.training.learning._MOST_WAITING", -1)
+    train_model(project.settings(iterations=3, validate_every=1), tmp_path / "run")
+    (line,) = [record.getMessage() for record in caplog.records if "waited for batches" in record.getMessage()]
+    assert "raise cache_mb" in line
+
+
 def test_a_half_written_line_of_a_killed_run_is_no_harm(project, tmp_path):
     settings = project.settings(iterations=2, validate_every=1)
     train_model(settings, tmp_path / "run")
