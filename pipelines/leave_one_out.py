@@ -102,7 +102,7 @@ def table_of(scores: Mapping[str, object]) -> str:
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="For the runs.")
 @click.option("--areas", required=True, help="Names of sources, with commas.")
-@click.option("--iterations", default=500, show_default=True, help="Steps of each run.")
+@click.option("--iterations", default=200, show_default=True, help="Steps of each run.")
 @click.option("--start", default=None, help="Model package to start from; that of the config where not given.")
 def main(**given: Unpack[_Options]) -> None:
     """Write the runs and the table of scores."""

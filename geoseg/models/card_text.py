@@ -33,6 +33,7 @@ def _facts(card: ModelCard) -> list[str]:
     return [
         f"- Bands: {_bands(card)}, pixels as {', '.join(sorted(card.normalizer.scales))}",
         f"- Ground sampling distance: {card.gsd:g} m",
+        f"- Classes: {', '.join(f'{entry.id} {entry.name}' for entry in card.classes.classes)}",
         f"- Network: {network}: {card.parameters:,} parameters, {card.weights_bytes / 1e6:.1f} MB",
         f"- Tiles of {card.tile} px that share {card.overlap} px; {_calibration(card)}",
         *_thresholds(card),
