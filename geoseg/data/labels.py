@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from geoseg.window import Window
 log = logging.getLogger(__name__)
 
 _INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32")
+_WHOLE = re.compile(r"-?\d+")
 _SAME_GRID_PX = 0.05
 _WARP_TOLERANCE_PX = 0.01  # GDAL refuses 0
 
@@ -112,13 +114,13 @@ class LabelRaster:
         """As `open_labels` says."""
         self._source = source
         self._scene = scene.window
+        self._keys, self._codes = _look_up(source)
         self._dataset = open_dataset(str(source.path))
         try:
             self._aligned = self._on_grid(scene)
         except LabelError:
             self._dataset.close()
             raise
-        self._keys, self._codes = _look_up(source.codes)
 
     def __enter__(self) -> Self:
         return self
@@ -193,9 +195,11 @@ class LabelRaster:
             )
 
 
-def _look_up(codes: Mapping[int | str, int]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def _look_up(source: LabelSource) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Values, ascending, and their codes."""
-    listed = sorted((key, code) for key, code in codes.items() if isinstance(key, int))
+    listed = sorted((int(key), code) for key, code in source.codes.items() if _WHOLE.fullmatch(str(key)))
+    if not listed:
+        raise LabelError(f"{source.path}: a raster holds numbers, label_map has {', '.join(map(str, source.codes))}")
     return np.array([key for key, _ in listed], dtype=np.int64), np.array([code for _, code in listed], dtype=np.uint8)
 
 

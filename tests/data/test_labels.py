@@ -190,3 +190,11 @@ def test_footprints_without_an_attribute_are_one_class(georef, tmp_path, name):
     layer.to_parquet(path) if name.endswith("parquet") else layer.to_file(path)
     read = open_labels(source_of(path, {"*": 1}, attribute="*", outside=0), georef).read(WHOLE)
     assert np.array_equal(read, np.tile(np.arange(30) < 10, (20, 1)))
+
+
+def test_a_raster_takes_numbers_written_as_words_and_refuses_words(write_scene, georef):
+    path = labels_of(write_scene, np.full((20, 30), 2, dtype=np.uint8))
+    with LabelRaster(source_of(path, {"2": 1, "wood": 0}), georef) as labels:
+        assert (labels.read(WHOLE) == 1).all()
+    with pytest.raises(LabelError, match="a raster holds numbers, label_map has wood"):
+        LabelRaster(source_of(path, {"wood": 0}), georef)
