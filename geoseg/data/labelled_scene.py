@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +64,8 @@ class OpenPairs:
     """The pairs that are open, least recently used closed first."""
 
     def __init__(self, most: int = _MOST_OPEN) -> None:
+        self.lock = Lock()
+        """Held while any of them is read."""
         self._most = most
         self._open: OrderedDict[int, OpenPair] = OrderedDict()
 
@@ -106,7 +109,7 @@ class BlockCache:
 
 
 class LabelledScene:
-    """A scene with its labels; read from one thread at a time."""
+    """A scene with its labels. May be read from several threads; they wait for one another."""
 
     def __init__(
         self, opener: Callable[[], OpenPair], *, pairs: OpenPairs, cache: BlockCache, number: int, name: str = ""
@@ -139,7 +142,8 @@ class LabelledScene:
 
     def close(self) -> None:
         """Close both files; a later read opens them again."""
-        self._pairs.close(self._number)
+        with self._pairs.lock:
+            self._pairs.close(self._number)
 
     def read(self, window: Window, *, within: Window | None = None) -> Chip:
         """The chip of a window that may leave the scene.
@@ -155,7 +159,8 @@ class LabelledScene:
         allowed = scene_window if within is None else scene_window.intersect(within)
         inside = None if allowed is None else window.intersect(allowed)
         for block in () if inside is None else _blocks_under(inside, scene_window):
-            chip = self._block(block)
+            with self._pairs.lock:
+                chip = self._block(block)
             part = block.intersect(inside) if inside else None
             if part is not None:
                 there, here = part.slices_in(block), part.slices_in(window)
@@ -177,7 +182,7 @@ class LabelledScene:
 
 
 def open_labelled_scenes(pairs: Sequence[ScenePair], *, cache_bytes: int) -> tuple[LabelledScene, ...]:
-    """Open scenes with their labels; they share one cache and must be read from one thread.
+    """Open scenes with their labels; they share one cache.
 
     Raises:
         SceneError: if a file cannot be opened or lacks a band.
@@ -200,7 +205,7 @@ def open_labelled_scenes(pairs: Sequence[ScenePair], *, cache_bytes: int) -> tup
 
 
 def reopen_scenes(scenes: Sequence[LabelledScene], *, cache_bytes: int) -> tuple[LabelledScene, ...]:
-    """The same scenes with files and a cache of their own, to be read from another thread.
+    """The same scenes with files and a cache of their own, so that reading one does not wait for the other.
 
     Raises:
         GeosegError: if a file cannot be opened any more.

@@ -36,10 +36,10 @@ class TrainingBatch:
 
 
 class BatchMaker:
-    """Makes the batch of any iteration, the same each time."""
+    """Makes the batch of any iteration, or some places of it, the same each time and from any thread."""
 
     def __init__(
-        self, sampler: ChipSampler, normalizer: Normalizer, augment: AugmentPlan, *, size: int, seed: int
+        self, sampler: ChipSampler, normalizer: Normalizer, augment: AugmentPlan, *, slots: range, seed: int
     ) -> None:
         """Combine what a batch is made with.
 
@@ -47,18 +47,18 @@ class BatchMaker:
             sampler: draws chips.
             normalizer: of the network; its scales are not used, for chips are scaled.
             augment: how chips are changed.
-            size: chips in a batch.
+            slots: places of the whole batch to make; the other places are made by other processes.
             seed: of the changes.
         """
         self._sampler = sampler
         self._normalizer = normalizer
         self._augment = augment
-        self._size = size
+        self._slots = slots
         self._seed = seed
 
     def __call__(self, iteration: int) -> TrainingBatch:
         """The batch of an iteration, counted from 0."""
-        chips = [self._chip(iteration, slot) for slot in range(self._size)]
+        chips = [self._chip(iteration, slot) for slot in self._slots]
         return stack_chips(chips, self._normalizer)
 
     def _chip(self, iteration: int, slot: int) -> Chip:

@@ -16,8 +16,7 @@ from geoseg.data.label_sets import LabelSets
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
 from geoseg.data.splits import Split
 from geoseg.errors import LabelError
-from geoseg.training.batches import fit_normalizer, pixel_shares
-from geoseg.training.feeding import ShareMaker, locked_regions
+from geoseg.training.batches import BatchMaker, fit_normalizer, pixel_shares
 from geoseg.training.regions import close_regions, label_sets, open_regions, reopen_regions
 from geoseg.training.split_layer import count_regions, write_split_layer
 
@@ -45,8 +44,7 @@ class Ground:
         """What the labels may say."""
         self._learnt = open_regions(settings, cache_mb=settings.cache_mb)
         self._scored = reopen_regions(self._learnt, cache_mb=max(1, settings.cache_mb // 4)) if scored else {}
-        regions = locked_regions(self._learnt["train"])
-        self._sampler = ChipSampler(regions, _sampling_plan(settings), codes=len(self.sets.sets))
+        self._sampler = ChipSampler(self._learnt["train"], _sampling_plan(settings), codes=len(self.sets.sets))
         self.code_counts = self._sampler.code_counts
         """(codes,) pixels of each label code to learn from."""
         _require_all_classes(self.code_counts, self.sets)
@@ -66,10 +64,10 @@ class Ground:
         """Those to score on; none in a process that does not score."""
         return tuple(self._scored.get(split, ()))
 
-    def maker(self, slots: range) -> ShareMaker:
+    def maker(self, slots: range) -> BatchMaker:
         """Makes the batches to learn from, or these places of them."""
         plan = _augment_plan(self._settings)
-        return ShareMaker(self._sampler, self.normalizer, plan, slots=slots, seed=self._settings.seed)
+        return BatchMaker(self._sampler, self.normalizer, plan, slots=slots, seed=self._settings.seed)
 
     def describe(self, file: Path) -> None:
         """Write which ground is for what, and say where labels seem shifted against their scene.

@@ -44,7 +44,7 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
 
     Args:
         settings: what to learn from.
-        cache_mb: memory for decoded scenes; all regions share it, so read them from one thread.
+        cache_mb: memory for decoded scenes; all regions share it.
 
     Returns:
         Regions by what they are for; a split without scenes has no regions.
@@ -73,7 +73,7 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
 
 
 def reopen_regions(regions: Mapping[Split, Sequence[Region]], *, cache_mb: int) -> Mapping[Split, tuple[Region, ...]]:
-    """The same regions with files and a cache of their own, to be read from another thread.
+    """The same regions with files and a cache of their own, so that reading one does not wait for the other.
 
     Raises:
         GeosegError: if a file cannot be opened any more.

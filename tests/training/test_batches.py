@@ -31,7 +31,7 @@ def test_batches_are_normalised_and_zero_where_nothing_is_valid():
 
 
 def test_the_batch_of_an_iteration_is_always_the_same():
-    make = BatchMaker(FakeSampler(), NORMALIZER, AugmentPlan(gain=0.3, noise=0.1), size=2, seed=4)
+    make = BatchMaker(FakeSampler(), NORMALIZER, AugmentPlan(gain=0.3, noise=0.1), slots=range(2), seed=4)
     first, again, other = make(3), make(3), make(4)
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.labels, again.labels)

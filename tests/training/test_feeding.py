@@ -1,5 +1,4 @@
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 import numpy as np
 import pytest
@@ -9,12 +8,13 @@ from hypothesis import strategies as st
 
 from geoseg.data.augment import AugmentPlan
 from geoseg.data.chips import Chip
-from geoseg.data.labelled_scene import ScenePair, open_labelled_scenes
+from geoseg.data.labelled_scene import BlockCache, LabelledScene, OpenPair, OpenPairs, ScenePair, open_labelled_scenes
 from geoseg.data.labels import LabelSource
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
 from geoseg.raster.normalize import Normalizer
 from geoseg.training.batches import BatchMaker
-from geoseg.training.feeding import LockedScene, ShareMaker, batches_ahead, locked_regions
+from geoseg.training.feeding import batches_ahead
+from geoseg.window import Window
 
 NORMALIZER = Normalizer(scales={"uint8": 1 / 255}, mean=(0.5,), std=(0.2,))
 AUGMENT = AugmentPlan(gain=0.3, noise=0.1, blur=1.0)
@@ -27,7 +27,7 @@ def sampler(write_scene):
     labels = write_scene(rng.integers(0, 2, (1, 700, 700)).astype(np.uint8), "labels.tif")
     pair = ScenePair(scene=image, labels=LabelSource(path=labels, codes={0: 0, 1: 1}), bands=("1",))
     scenes = open_labelled_scenes([pair], cache_bytes=1)
-    regions = locked_regions([Region(scene=scenes[0], window=scenes[0].georef.window, scale=1 / 255)])
+    regions = [Region(scene=scenes[0], window=scenes[0].georef.window, scale=1 / 255)]
     plan = SamplingPlan(chip=64, gsd=1.0, gsd_jitter=(0.7, 1.4), class_balance=0.5, seed=3)
     yield ChipSampler(regions, plan, codes=2)
     scenes[0].close()
@@ -43,7 +43,7 @@ class NoisySampler:
 
 
 def test_many_threads_make_the_batches_that_one_makes(sampler):
-    make = ShareMaker(sampler, NORMALIZER, AUGMENT, slots=range(2), seed=1)
+    make = BatchMaker(sampler, NORMALIZER, AUGMENT, slots=range(2), seed=1)
     expected = [make(iteration) for iteration in range(8)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(make, range(8)))
@@ -56,9 +56,9 @@ def test_many_threads_make_the_batches_that_one_makes(sampler):
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 100))
 def test_the_shares_of_all_processes_are_the_whole_batch(world, share, iteration):
-    whole = BatchMaker(NoisySampler(), NORMALIZER, AUGMENT, size=world * share, seed=5)(iteration)
+    whole = BatchMaker(NoisySampler(), NORMALIZER, AUGMENT, slots=range(world * share), seed=5)(iteration)
     parts = [
-        ShareMaker(NoisySampler(), NORMALIZER, AUGMENT, slots=range(rank * share, (rank + 1) * share), seed=5)(
+        BatchMaker(NoisySampler(), NORMALIZER, AUGMENT, slots=range(rank * share, (rank + 1) * share), seed=5)(
             iteration
         )
         for rank in range(world)
@@ -67,25 +67,28 @@ def test_the_shares_of_all_processes_are_the_whole_batch(world, share, iteration
     assert torch.equal(torch.cat([part.labels for part in parts]), whole.labels)
 
 
-def test_a_scene_is_read_by_one_thread_at_a_time():
+def test_scenes_of_one_reader_are_read_by_one_thread_at_a_time(fake_scene):
     class Watched:
-        name, georef, dtype = "a", None, "uint8"
         inside = 0
-        closed = False
 
-        def read(self, window, *, within=None):
-            assert self.inside == 0
-            self.inside += 1
+        def read(self, window):
+            assert Watched.inside == 0
+            Watched.inside += 1
             np.linalg.svd(np.ones((40, 40)))  # gives other threads time
-            self.inside -= 1
-            return window, within
+            Watched.inside -= 1
+            return np.zeros(window.shape, dtype=np.uint8)
 
         def close(self):
-            self.closed = True
+            pass
 
-    watched = Watched()
-    scene = LockedScene(watched, Lock())
+    scene = fake_scene(image=np.zeros((1, 2000, 2000), np.uint8), valid=np.ones((2000, 2000), np.bool_))
+    scene.close = lambda: None
+    pairs, cache = OpenPairs(), BlockCache(1)
+    both = [
+        LabelledScene(lambda: OpenPair(scene, Watched()), pairs=pairs, cache=cache, number=number)
+        for number in range(2)
+    ]
+    windows = [Window(row=row, col=0, height=4, width=4) for row in range(0, 2000, 50)]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda number: scene.read(number, within=0), range(40))) == [(n, 0) for n in range(40)]
-    scene.close()
-    assert watched.closed
+        chips = list(pool.map(lambda row: both[row.row // 50 % 2].read(row), windows))
+    assert all(chip.valid.all() for chip in chips)
