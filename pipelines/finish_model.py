@@ -8,13 +8,11 @@ validation ground, the picture shows held-out ground. Score the package afterwar
 
 from __future__ import annotations
 
-import io
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from geoseg.config.train import TrainSettings, load_train_settings
 from geoseg.data.label_sets import LabelSets
@@ -25,14 +23,12 @@ from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.zoo import load_model
 from geoseg.training.judging import Judge, PixelSample, Viewer
-from geoseg.training.pictures import SampleBoard, draw_samples
+from geoseg.training.pictures import SampleBoard, draw_samples, small_png
 from geoseg.training.regions import close_regions, label_sets, open_regions
 from geoseg.training.remarks import remarks_kept
 from geoseg.training.scoring import by_source
 
 _TEXTS = ("title", "licence", "data", "split", "limits")
-_DPI = 70
-_COLOURS = 128  # of the picture; it is small and flat
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,24 +95,14 @@ def finish_model(package: ModelPackage, settings: TrainSettings) -> ModelPackage
             bands=settings.bands,
             calibration=calibration,
         )
-    drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=_DPI, format="png")
     texts = {key: value for key in _TEXTS if (value := getattr(settings, key))}
     return replace(
         package,
         name=settings.name,
         calibration=calibration,
-        picture=_small(drawn),
+        picture=small_png(figure),
         provenance={**package.provenance, **texts},
     )
-
-
-def _small(drawn: io.BytesIO) -> bytes:
-    """The picture in few colours."""
-    small = io.BytesIO()
-    drawn.seek(0)
-    Image.open(drawn).convert("RGB").quantize(_COLOURS).save(small, format="png", optimize=True)
-    return small.getvalue()
 
 
 @click.command(help="Calibrate a package and draw the picture of its card, by its training config.")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
 from torch import nn
 
 from geoseg.models.calibration import Calibration
@@ -13,7 +14,7 @@ from geoseg.models.zoo import load_model
 from geoseg.training.best import Best
 from geoseg.training.curves import draw_curves, metrics_table
 from geoseg.training.judging import PixelSample, ScoreSheet
-from geoseg.training.pictures import SampleBoard, confusion_table, draw_confusion, draw_samples
+from geoseg.training.pictures import SampleBoard, confusion_table, draw_confusion, draw_samples, small_png
 from geoseg.training.scoring import SplitScore, by_source, summarize
 from geoseg.training.setup import Setup
 
@@ -45,10 +46,21 @@ def finish(setup: Setup, best: Best) -> Outcome:
     errors = {"validation": validation.errors(calibration)}
     if outcome.test is not None:
         errors["test"] = test.errors(calibration)
-    setup.writer.write(
-        network, best_iteration=best.iteration, calibration=calibration, scores=_scores_of(outcome, errors)
+    samples = draw_samples(
+        board.views(),
+        setup.settings.class_map,
+        members=setup.ground.sets.members,
+        bands=setup.settings.bands,
+        calibration=calibration,
     )
-    _draw(setup, outcome, board, calibration)
+    setup.writer.write(
+        network,
+        best_iteration=best.iteration,
+        calibration=calibration,
+        scores=_scores_of(outcome, errors),
+        picture=small_png(samples),
+    )
+    _draw(setup, outcome, samples)
     return outcome
 
 
@@ -71,8 +83,8 @@ def _scores_of(outcome: Outcome, errors: Mapping[str, Mapping[str, float]]) -> d
     return scores | {"calibration": {"ece": told}}
 
 
-def _draw(setup: Setup, outcome: Outcome, board: SampleBoard, calibration: Calibration) -> None:
-    run, settings = setup.run, setup.settings
+def _draw(setup: Setup, outcome: Outcome, samples: Figure) -> None:
+    run = setup.run
     records = run.metrics()
     run.write_table("metrics.csv", metrics_table(records))
     run.draw("curve.png", draw_curves(records))
@@ -80,11 +92,4 @@ def _draw(setup: Setup, outcome: Outcome, board: SampleBoard, calibration: Calib
     scores = [(ground, source) for ground, split in splits.items() if split is not None for source in split.sources]
     run.write_table("confusion_matrix.csv", confusion_table(scores))
     run.draw("confusion_matrix.png", draw_confusion(scores))
-    figure = draw_samples(
-        board.views(),
-        settings.class_map,
-        members=setup.ground.sets.members,
-        bands=settings.bands,
-        calibration=calibration,
-    )
-    run.draw("samples.png", figure)
+    run.draw("samples.png", samples)

@@ -38,7 +38,13 @@ class PackageWriter:
     """Of the package."""
 
     def write(
-        self, network: nn.Module, *, best_iteration: int, calibration: Calibration, scores: Mapping[str, object]
+        self,
+        network: nn.Module,
+        *,
+        best_iteration: int,
+        calibration: Calibration,
+        scores: Mapping[str, object],
+        picture: bytes | None = None,
     ) -> None:
         """Replace the package.
 
@@ -47,6 +53,7 @@ class PackageWriter:
             best_iteration: steps after which they were taken.
             calibration: of its logits.
             scores: as plain JSON values.
+            picture: a PNG for its card.
         """
         settings = self.settings
         package = ModelPackage(
@@ -62,6 +69,7 @@ class PackageWriter:
             overlap=settings.overlap,
             calibration=calibration,
             provenance=self._provenance(best_iteration, scores),
+            picture=picture,
         )
         save_package(package, self.folder, overwrite=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +13,7 @@ from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import special
 
 from geoseg.classes import ClassMap
@@ -27,6 +29,8 @@ _DARK = 0.55
 _GREY = (0.75, 0.75, 0.75)
 _STRIPES = 12  # across a chip
 _CONFIDENCE = "cividis"
+_SMALL_DPI = 70
+_SMALL_COLOURS = 128
 
 Scores = Sequence[tuple[str, SourceScore]]
 """The ground that was scored, validation or test, and the score of a source there."""
@@ -153,6 +157,15 @@ def draw_samples(
     handles = list(_legend_entries(legend, colours, members))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), fontsize=8)
     return figure
+
+
+def small_png(figure: Figure) -> bytes:
+    """A figure as PNG in few pixels and colours, to go with a package."""
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=_SMALL_DPI, format="png")
+    drawn.seek(0)
+    Image.open(drawn).convert("RGB").quantize(_SMALL_COLOURS).save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def _legend_entries(legend: ClassMap, colours: NDArray[np.float64], members: NDArray[np.bool_]) -> Iterator[Patch]:
