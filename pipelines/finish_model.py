@@ -87,7 +87,7 @@ def finish_model(package: ModelPackage, settings: TrainSettings) -> ModelPackage
         ground.show(package, "val", [pixels])
         board = SampleBoard(sources=len(by_source(ground.regions["test"])))
         ground.show(package, "test", [board])
-        calibration = pixels.calibration()
+        calibration = pixels.calibration(settings.calibration)
         figure = draw_samples(
             board.views(),
             settings.class_map,

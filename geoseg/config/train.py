@@ -193,6 +193,12 @@ class TrainSettings(Settings):
     blocks: BlockSettings = Field(default=BlockSettings(), description="How scenes are split by squares.")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="Changes of the chips.")
     optimiser: OptimiserSettings = Field(default=OptimiserSettings(), description="Steps of the weights.")
+    calibration: Literal["temperature", "vector", "best"] = Field(
+        default="temperature",
+        description="How confidences are calibrated on the validation ground. A temperature moves no class; vector, a "
+        "scale and a bias for each class, draws them towards their shares there; best takes vector where it helps "
+        "held-back pixels there.",
+    )
     loss: LossSettings = Field(default=LossSettings(), description="What is made small.")
     seed: int = Field(default=0, ge=0, description="Of weights, chips and changes.")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where to train.")

@@ -40,7 +40,7 @@ def finish(setup: Setup, best: Best) -> Outcome:
     network = load_model(setup.run.best).network.to(setup.ranks.device)
     validation, test = PixelSample(setup.ground.sets.members), PixelSample(setup.ground.sets.members)
     setup.judge.show(network, setup.ground.regions("val"), [validation])
-    calibration = validation.calibration()
+    calibration = validation.calibration(setup.settings.calibration)
     board = SampleBoard(sources=len(by_source(setup.ground.regions("val"))))
     outcome = _scored(setup, network, calibration, board=board, test=test)
     errors = {"validation": validation.errors(calibration)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from geoseg.training.calibrate import (
     calibrated_logits,
     expected_calibration_error,
     fit_calibration,
+    fit_temperature,
+    fit_vector_scaling,
     thin_out,
 )
 from geoseg.training.loop import predict_logits
@@ -140,10 +142,17 @@ class PixelSample:
             self._logits.append(logits)
             self._labels.append(labels)
 
-    def calibration(self) -> Calibration:
-        """What makes their labels most likely; labels that leave all classes open say nothing."""
+    def calibration(self, method: Literal["temperature", "vector", "best"]) -> Calibration:
+        """What makes their labels most likely; labels that leave all classes open say nothing.
+
+        Args:
+            method: one temperature, a scale and a bias for each class, or whichever is better on pixels held back.
+        """
         logits, labels = self._pixels()
-        return fit_calibration(logits, labels, self._members)
+        if method == "temperature":
+            return Calibration(temperature=fit_temperature(logits, labels, self._members))
+        fit = fit_vector_scaling if method == "vector" else fit_calibration
+        return fit(logits, labels, self._members)
 
     def error(self, calibration: Calibration) -> float:
         """Expected calibration error, 0 to 1; NaN without pixels."""

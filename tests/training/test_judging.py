@@ -65,12 +65,22 @@ def test_the_calibration_error_is_that_of_the_sampled_pixels():
     assert sample.error(Calibration()) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("method", "is_vector"), [("temperature", False), ("vector", True)])
+def test_a_temperature_moves_no_class_and_a_vector_may(method, is_vector):
+    sample = PixelSample(SETS.members)
+    for seed in range(20):
+        view = view_of(seed)
+        view.logits[0] += 3
+        sample.see(view)
+    assert sample.calibration(method).is_vector == is_vector
+
+
 def test_labels_that_leave_everything_open_calibrate_nothing():
     sample = PixelSample(SETS.members)
     view = view_of()
     view.labels[:] = 4
     sample.see(view)
-    assert sample.calibration() == Calibration()
+    assert sample.calibration("best") == Calibration()
     assert np.isnan(sample.error(Calibration()))
 
 
@@ -80,7 +90,7 @@ def test_too_sure_logits_are_tempered():
         view = view_of(seed)
         view.logits[:] *= 20
         sample.see(view)
-    errors = sample.errors(sample.calibration())
+    errors = sample.errors(sample.calibration("best"))
     assert errors["after"] < errors["before"] / 3
 
 
