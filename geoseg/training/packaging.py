@@ -15,6 +15,7 @@ from geoseg.errors import ConfigError
 from geoseg.models.calibration import Calibration
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.spec import NetworkSpec
+from geoseg.models.zoo import read_card
 from geoseg.raster.normalize import Normalizer
 
 
@@ -90,13 +91,21 @@ class PackageWriter:
                 "chip": settings.chip,
                 "gsd_jitter": list(settings.augment.gsd_jitter),
                 "seed": settings.seed,
-                "start": settings.network.start or settings.network.encoder_weights or "random weights",
+                "start": _start(settings),
                 "label_shares": dict(self.label_shares),
             },
         }
         for file in settings.provenance_files:
             stated |= _json_of(settings.expand(file))
         return stated
+
+
+def _start(settings: TrainSettings) -> str:
+    """What the weights began as, without paths of this machine."""
+    start = settings.start
+    if isinstance(start, Path):
+        return f"the weights of {read_card(start).name}"
+    return start or settings.network.encoder_weights or "random weights"
 
 
 def _json_of(path: Path) -> dict[str, object]:

@@ -254,7 +254,7 @@ def test_training_goes_on_from_a_package(project, tmp_path):
     slow = {"learning_rate": 1e-9}
     again = train_model(project.settings(network=network, optimiser=slow, iterations=1), tmp_path / "again")
     assert again.validation.pixel_accuracy == pytest.approx(first.validation.pixel_accuracy, abs=0.02)
-    assert load_package(again.package).provenance["training"]["start"] == "first/best"
+    assert load_package(again.package).provenance["training"]["start"] == "the weights of tiny"
 
 
 def test_provenance_files_join_the_package(project, tmp_path):
