@@ -105,16 +105,15 @@ def by_source(regions: Iterable[Region]) -> Mapping[tuple[str, tuple[int, ...]],
 
 
 def summarize(score: SplitScore) -> dict[str, object]:
-    """Scores as plain JSON values; a class without pixels has no IoU. One source stands for itself."""
+    """Scores as plain JSON values; a class without pixels has no IoU. One source also stands for all."""
+    parts = {source.name: summarize_source(source) for source in score.sources}
     summary: dict[str, object] = {
         "mean_iou": round(score.mean_iou, 4),
         "pixel_accuracy": round(score.pixel_accuracy, 4),
         "pixels": score.pixels,
+        "sources": parts,
     }
-    parts = {source.name: summarize_source(source) for source in score.sources}
-    if len(parts) == 1:
-        return summary | {"iou": summarize_source(score.sources[0])["iou"]}
-    return summary | {"sources": parts}
+    return summary | {"iou": summarize_source(score.sources[0])["iou"]} if len(parts) == 1 else summary
 
 
 def summarize_source(source: SourceScore) -> dict[str, object]:

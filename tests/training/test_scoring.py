@@ -48,12 +48,8 @@ def test_a_class_in_two_sets_of_a_source_is_right_for_both():
 def test_a_class_without_pixels_has_no_score_and_each_source_counts_once():
     perfect = scored([0, 1], [[0, 0]], [[0, 0]])
     half = scored([0, 1], [[0, 0]], [[0, 1]])
-    assert summarize(SplitScore((perfect,))) == {
-        "mean_iou": 1.0,
-        "pixel_accuracy": 1.0,
-        "iou": {"water": 1.0},
-        "pixels": 2,
-    }
+    scores = {"mean_iou": 1.0, "pixel_accuracy": 1.0, "iou": {"water": 1.0}, "pixels": 2}
+    assert summarize(SplitScore((perfect,))) == scores | {"sources": {"place": scores}}
     both = SplitScore((perfect, half))
     assert both.mean_iou == pytest.approx((1 + 0.25) / 2)
     assert summarize(both)["pixels"] == 4
