@@ -39,7 +39,8 @@ def settings_from(kind: type[AnySettings], values: Mapping[str, object], *, orig
         key = ".".join(str(part) for part in first["loc"]) or "settings"
         known = ", ".join(kind.model_fields)
         hint = f"; known keys: {known}" if first["type"] == "extra_forbidden" and len(first["loc"]) == 1 else ""
-        raise ConfigError(f"{origin}: {key}: {first['msg']} (got {first['input']!r}){hint}") from error
+        got = f" (got {first['input']!r})" if first["loc"] else ""  # of the whole there is too much to show
+        raise ConfigError(f"{origin}: {key}: {first['msg']}{got}{hint}") from error
 
 
 def load_yaml(path: Path) -> dict[str, object]:

@@ -108,7 +108,7 @@ def _region(settings: TrainSettings, file: _File, scene: LabelledScene, part: Sp
         gsd=source.gsd or scene.georef.gsd or settings.gsd,
         layout=_layout(settings, source),
         source=source.name or file.scene.parent.name,
-        legend=tuple(sorted({code for code in file.labels.codes.values() if code != IGNORED})),
+        legend=tuple(sorted({*file.labels.codes.values(), file.labels.outside} - {IGNORED})),
     )
 
 
