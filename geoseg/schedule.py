@@ -212,6 +212,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else two runs would want one port
         memory_limit=0,
         silence_logs=logging.ERROR,
     )
