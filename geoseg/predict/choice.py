@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _COARSEST = 4.0
 _FINEST = 32.0
+_CUSTOMARY = ("red", "green", "blue")  # the one order that bands without names are taken to have
 _ALIKE = 2.1  # pixel sizes within this factor tell nothing about which model sees more
 
 
@@ -103,6 +104,11 @@ def _fitted(scene: str | Path, card: ModelCard, bands: Sequence[str] | None) -> 
     """The scene with the bands of a model; raises where they cannot meet."""
     source = match_bands(scene, card, bands)
     card.normalizer.scale_for(source.dtype)
+    if source.by_position and card.bands[: len(_CUSTOMARY)] != _CUSTOMARY:
+        raise SceneError(
+            f"the bands have no names, and {', '.join(card.bands)} is no order that is usual: name them, "
+            f"or pass --model {card.name} --bands with their numbers"
+        )
     gsd = source.georef.gsd
     if gsd is not None and not 1 / _FINEST <= gsd / card.gsd <= _COARSEST:
         raise ModelError(

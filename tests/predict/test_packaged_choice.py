@@ -42,3 +42,13 @@ def test_a_scene_that_no_model_takes_is_one_line_that_says_what_each_needs(write
     text = str(refused.value)
     assert "\n" not in text
     assert all(name in text for name in ("landcover-rgb", "landcover-rgbn", "landcover-ms"))
+
+
+@pytest.mark.parametrize("count", [4, 6])
+def test_satellite_bands_without_names_are_not_guessed(write_scene, count):
+    image = np.zeros((count, 40, 40), dtype=np.uint16)
+    path = write_scene(image, transform=Affine(20, 0, 5e5, 0, -20, 5e6), **PLAIN)
+    with pytest.raises(ModelError, match="pass --model landcover-ms --bands with their numbers"):
+        plan_prediction(path, PredictSettings())
+    numbers = tuple(str(number + 1) for number in range(count))
+    assert plan_prediction(path, PredictSettings(model="landcover-ms", bands=numbers)).card.name == "landcover-ms"
