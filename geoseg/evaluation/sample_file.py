@@ -18,6 +18,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from geoseg.errors import OutputError
 from geoseg.evaluation.sample_style import sample_style
 from geoseg.evaluation.strata import Strata
+from geoseg.vector.default_style import add_default_style
 
 LAYER = "sample"
 REFERENCE_COLUMN = "reference_class"
@@ -38,25 +39,9 @@ CREATE TABLE sample_source (
     seed INTEGER NOT NULL,
     points INTEGER NOT NULL
 );
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
 INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
     ('strata', 'attributes', 'strata', 'Pixels, area and points by class of the map', 0),
-    ('sample_source', 'attributes', 'sample_source', 'The map that the points were drawn from', 0),
-    ('layer_styles', 'attributes', 'layer_styles', '', 0);
+    ('sample_source', 'attributes', 'sample_source', 'The map that the points were drawn from', 0);
 """
 
 
@@ -168,11 +153,7 @@ def _add_tables(database: sqlite3.Connection, strata: Strata, points: SamplePoin
         "INSERT INTO sample_source (sha256, seed, points) VALUES (?, ?, ?)", (strata.sha256, seed, len(points.rows))
     )
     style = sample_style(strata.classes, REFERENCE_COLUMN, pixel_side=_pixel_side(strata))
-    database.execute(
-        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,"
-        " styleQML, styleSLD, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '')",
-        (LAYER, _GEOMETRY, LAYER, style, "Points to label"),
-    )
+    add_default_style(database, LAYER, style, geometry=_GEOMETRY, description="Points to label")
 
 
 def _pixel_side(strata: Strata) -> float:

@@ -27,6 +27,7 @@ from geoseg.errors import GeorefError, OutputError
 from geoseg.georef import GeoRef
 from geoseg.raster.staging import Staging
 from geoseg.training.split_style import split_style
+from geoseg.vector.default_style import add_default_style
 
 log = logging.getLogger(__name__)
 
@@ -35,26 +36,6 @@ _GEOMETRY = "geom"
 _DEGREES = "EPSG:4326"
 _EDGE_PARTS = 32  # a straight edge of one CRS is bent in another
 _AREA_CELLS = 64
-
-_STYLES = """
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
-INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
-    ('layer_styles', 'attributes', 'layer_styles', '', 0);
-"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,11 +195,6 @@ def _write(path: Path, table: pa.Table, crs: str) -> None:
             layer_options={"FID": "fid", "DESCRIPTION": "Ground to learn from, to choose by and to score"},
         )
         with contextlib.closing(sqlite3.connect(path)) as database, database:
-            database.executescript(_STYLES)
-            database.execute(
-                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,"
-                " styleQML, styleSLD, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '')",
-                (LAYER, _GEOMETRY, LAYER, split_style("split"), "Splits"),
-            )
+            add_default_style(database, LAYER, split_style("split"), geometry=_GEOMETRY, description="Splits")
     except (DataSourceError, DataLayerError, FeatureError, RuntimeError, sqlite3.Error) as error:
         raise OutputError(f"{path.name}: cannot be written: {' '.join(str(error).split())}") from error

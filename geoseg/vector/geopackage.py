@@ -16,6 +16,7 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from geoseg.errors import GeosegError, OutputError
+from geoseg.vector.default_style import add_default_style
 from geoseg.vector.summary import ClassSummary
 
 LAYER = "landcover"
@@ -47,24 +48,8 @@ CREATE TABLE class_summary (
     share REAL NOT NULL,
     mean_confidence REAL
 );
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    f_table_catalog TEXT(256),
-    f_table_schema TEXT(256),
-    f_table_name TEXT(256),
-    f_geometry_column TEXT(256),
-    styleName TEXT(30),
-    styleQML TEXT,
-    styleSLD TEXT,
-    useAsDefault BOOLEAN,
-    description TEXT,
-    owner TEXT(30),
-    ui TEXT(30),
-    update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-);
 INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
-    ('class_summary', 'attributes', 'class_summary', 'Area and confidence by class', 0),
-    ('layer_styles', 'attributes', 'layer_styles', '', 0);
+    ('class_summary', 'attributes', 'class_summary', 'Area and confidence by class', 0);
 """
 
 
@@ -146,8 +131,4 @@ def _add_tables(database: sqlite3.Connection, summaries: Sequence[ClassSummary],
             for each in summaries
         ],
     )
-    database.execute(
-        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName,"
-        " styleQML, styleSLD, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '')",
-        (LAYER, _GEOMETRY, LAYER, style, "Land-cover classes"),
-    )
+    add_default_style(database, LAYER, style, geometry=_GEOMETRY, description="Land-cover classes")
