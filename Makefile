@@ -5,7 +5,10 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
-export GEOSEG_DATA ?= ../shared/data
+# absolute, for configs resolve relative paths from their own folder
+GEOSEG_DATA ?= ../shared/data
+override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
+export GEOSEG_DATA
 
 .PHONY: help install demo demo-model models bench-models test check bench docs clean
 

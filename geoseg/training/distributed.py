@@ -128,6 +128,7 @@ def joined(device: str) -> Iterator[Ranks]:
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=_LONGEST_WAIT)
     try:
         yield Ranks(device=own, rank=rank, world=world)
+        dist.barrier()  # a process that leaves while another still talks to it takes that one down
     finally:
         dist.destroy_process_group()
 

@@ -146,7 +146,9 @@ def test_polygons_and_the_raster_burnt_from_them_are_the_same_labels(tmp_path_fa
         width=30,
     )
     geometries = [shapely.transform(shape, lambda xy: xy * (1, -1) + (5e5, 5e6)) for shape, _ in shapes]
-    layer = geopandas.GeoDataFrame({"kind": [value for _, value in shapes]}, geometry=geometries, crs=32633).to_crs(crs)
+    kinds = [3, *(value for _, value in shapes)]
+    geometries = [shapely.box(5e5 + 2, 5e6 - 7, 5e5 + 5, 5e6 - 3), *geometries]  # one that lies in the scene
+    layer = geopandas.GeoDataFrame({"kind": kinds}, geometry=geometries, crs=32633).to_crs(crs)
     layer.to_file(folder / "labels.gpkg")
     vectors = open_labels(source_of(folder / "labels.gpkg", attribute="kind"), grid).read(WHOLE)
     back = geopandas.read_file(folder / "labels.gpkg").to_crs(32633)
