@@ -5,7 +5,8 @@
 
 Chips of one place on several dates have nearly the same labels. Two chips whose labels agree far beyond chance (Cohen's
 kappa, water and unknown pixels left out) are one place, and a place is in one split only. Chips that hold too little
-else to compare are learnt from. The output is that of `mosaic_chips`: `OUTPUT/<split>_<name>_image.tif` with
+else to compare are learnt from. Chips of one class alone tell no place: two dates of one may pass for two places. The
+output is that of `mosaic_chips`: `OUTPUT/<split>_<name>_image.tif` with
 `..._labels.tif`, and `OUTPUT/split.json`.
 """
 

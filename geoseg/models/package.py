@@ -238,7 +238,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
-    """Read the two members of a package into memory; nothing is unpacked to disk."""
+    """Read the members of a package into memory; nothing is unpacked to disk."""
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_odd_members(path, archive)
