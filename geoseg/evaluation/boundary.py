@@ -25,6 +25,8 @@ _BITS = 64
 _MAPPED, _MAPPED_NEAR, _REFERENCE, _REFERENCE_NEAR = range(4)
 _Bits = NDArray[np.unsignedinteger[Any]]
 
+_ALIKE = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoundaryScores:
@@ -66,8 +68,11 @@ class BoundaryScores:
         return float(scores.mean()) if scores.size else math.nan
 
     def merge(self, other: Self) -> Self:
-        """Both together; where tolerances differ because pixels do, the tolerance is given in pixels."""
-        same = (self.tolerance, self.unit) == (other.tolerance, other.unit)
+        """Both together; where tolerances differ by over 1 % because pixels do, the tolerance is given in pixels.
+
+        Within 1 % they are one: the ground size of pixels varies a little across a CRS.
+        """
+        same = self.unit == other.unit and math.isclose(self.tolerance, other.tolerance, rel_tol=_ALIKE)
         return type(self)(
             tolerance=self.tolerance if same else DEFAULT_RADIUS,
             unit=self.unit if same else "px",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,3 +97,5 @@ def test_scores_of_maps_with_other_pixels_have_their_tolerance_in_pixels():
     assert (one.merge(one).tolerance, one.merge(one).unit) == (2.0, "m")
     assert (one.merge(other).tolerance, one.merge(other).unit) == (2.0, "px")
     assert one.merge(other).counts.tolist() == [[2, 2]] * 4
+    nearly = replace(one, tolerance=2.0008)  # the ground size of pixels varies across a CRS
+    assert (one.merge(nearly).tolerance, one.merge(nearly).unit) == (2.0, "m")
