@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.curves import TorchCurves
 from geoseg.models.calibration import Calibration
 from geoseg.models.device import Precision, choose_device, choose_precision
 from geoseg.models.package import ModelPackage
@@ -95,6 +96,10 @@ class TorchEngine:
         self._present = list(range(self._bands) if present is None else present)
         mean, std = mean[self._present], std[self._present]
         shape = (1, -1, 1, 1)
+        self._curves: TorchCurves | None = None
+        if package.normalizer.curves:
+            curves = [package.normalizer.curves[place] for place in self._present]
+            self._curves, scale = TorchCurves(curves, scale, self._device), 1.0
         self._factor = (scale / std).to(torch.float32).view(shape).to(self._device)
         self._offset = (mean / std).to(torch.float32).view(shape).to(self._device)
         self._one_at_a_time = threading.Lock()
@@ -139,6 +144,8 @@ class TorchEngine:
     @torch.inference_mode()
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         numbers = torch.from_numpy(images).to(self._device, non_blocking=True).to(torch.float32)
+        if self._curves is not None:
+            numbers = self._curves(numbers)
         there = torch.from_numpy(usable).to(self._device, non_blocking=True)[:, None]
         inputs = torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
         if len(self._present) < self._bands:

@@ -17,6 +17,7 @@ from geoseg.errors import GeosegError, ModelError
 from geoseg.models.calibration import Calibration
 from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
+from geoseg.raster.curves import BandCurve
 from geoseg.raster.normalize import Normalizer
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -28,7 +29,7 @@ CARD_FILE = "model.json"
 _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 _FORMAT = 1
-_MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds"}  # left out where empty
+_MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds", "curves"}  # left out where empty
 _NARROW = ("demo-", "buildings-")  # begin the names of packages for drawn landscapes and for one theme
 
 
@@ -129,6 +130,7 @@ class _PredictionPart(_Part):
     scales: dict[str, float]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    curves: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
     tile: int
     overlap: int
     temperature: float
@@ -183,7 +185,7 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
             classes=ClassMap.of(part.classes),
             bands=part.bands,
             gsd=part.gsd,
-            normalizer=Normalizer(scales=part.scales, mean=part.mean, std=part.std),
+            normalizer=_normalizer(part),
             tile=part.tile,
             overlap=part.overlap,
             calibration=Calibration(temperature=part.temperature, scale=part.logit_scale, bias=part.logit_bias),
@@ -196,6 +198,11 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
         )
     except GeosegError as error:
         raise ModelError(f"{origin}: {error}") from error
+
+
+def _normalizer(part: _PredictionPart) -> Normalizer:
+    curves = tuple(BandCurve(knots=knots, values=values) for knots, values in part.curves)
+    return Normalizer(scales=part.scales, mean=part.mean, std=part.std, curves=curves)
 
 
 def card_to_json(card: ModelCard) -> str:
@@ -300,6 +307,7 @@ def _prediction(card: ModelCard) -> dict[str, object]:
         scales=dict(card.normalizer.scales),
         mean=card.normalizer.mean,
         std=card.normalizer.std,
+        curves=tuple((curve.knots, curve.values) for curve in card.normalizer.curves),
         tile=card.tile,
         overlap=card.overlap,
         temperature=card.calibration.temperature,

@@ -10,6 +10,8 @@ from geoseg.errors import ConfigError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def choose_device(name: str) -> torch.device:
     """The torch device of a name; `auto` takes CUDA, then MPS, then the CPU.
@@ -39,6 +41,11 @@ def choose_precision(name: Precision, device: torch.device) -> str:
     if device.type == "cpu":
         return "bf16" if cpu_has_bf16() else "fp32"
     return "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass in fp32, bf16 or fp16."""
+    return torch.autocast(device.type, dtype=_HALVES.get(precision, torch.bfloat16), enabled=precision in _HALVES)
 
 
 def cpu_has_bf16() -> bool:

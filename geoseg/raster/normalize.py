@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.errors import ModelError, SceneError
+from geoseg.raster.curves import BandCurve
 from geoseg.raster.patch import Patch
 
 
@@ -15,7 +17,7 @@ from geoseg.raster.patch import Patch
 class Normalizer:
     """Band statistics of the training imagery. The same for every pixel: never computed from a tile.
 
-    A pixel of dtype d becomes (number x scales[d] - mean) / std, band by band.
+    A pixel of dtype d becomes (curve(number x scales[d]) - mean) / std, band by band.
     """
 
     scales: Mapping[str, float]
@@ -27,11 +29,16 @@ class Normalizer:
     std: tuple[float, ...]
     """Per band, scaled, above 0."""
 
+    curves: tuple[BandCurve, ...] = ()
+    """Per band, from the scaled numbers of another sensor to those of training; empty = no change."""
+
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
             raise ModelError(f"a normaliser needs a mean and a std per band, got {len(self.mean)} and {len(self.std)}")
         if min(self.std) <= 0 or any(scale <= 0 for scale in self.scales.values()):
             raise ModelError(f"stds and scales must be positive, got {self.std} and {dict(self.scales)}")
+        if len(self.curves) not in {0, len(self.mean)}:
+            raise ModelError(f"{len(self.mean)} bands need as many curves or none, got {len(self.curves)}")
 
     def scale_for(self, dtype: str) -> float:
         """The scale of a dtype.
@@ -45,6 +52,20 @@ class Normalizer:
                 "convert it (gdal_translate -ot ... -scale ...) or add a scale for it to the model package"
             )
         return self.scales[dtype]
+
+    def apply(self, scaled: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What a network sees of scaled numbers: 0 where nothing is valid and where a band is NaN.
+
+        Args:
+            scaled: (..., bands, height, width), numbers times their scale.
+            valid: (..., height, width), True = usable.
+        """
+        mean, std = (np.array(part, dtype=np.float32)[:, None, None] for part in (self.mean, self.std))
+        if self.curves:
+            bands = [curve(scaled[..., place, :, :]) for place, curve in enumerate(self.curves)]
+            scaled = np.stack(bands, axis=-3)
+        there = valid[..., None, :, :] & ~np.isnan(scaled)
+        return np.where(there, (scaled - mean) / std, np.float32(0)).astype(np.float32, copy=False)
 
 
 def band_statistics(patches: Iterable[Patch], *, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:

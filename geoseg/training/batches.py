@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from geoseg.errors import LabelError
 from geoseg.raster.normalize import Normalizer
 from geoseg.window import Window
 
+Made = TypeVar("Made")
 _STATISTICS_CHIPS = 128
 _LEAST_STD = 1e-6
 _AUGMENTATION = 1  # keeps the numbers of changes apart from those of draws
@@ -72,17 +74,10 @@ class BatchMaker:
 
 def stack_chips(chips: Sequence[Chip], normalizer: Normalizer) -> TrainingBatch:
     """Normalise chips of one size, scaled already, and put them into tensors; a band that is NaN becomes 0."""
-    mean, std = (np.array(part, dtype=np.float32)[:, None, None] for part in (normalizer.mean, normalizer.std))
-    pixels = [chip.image.astype(np.float32, copy=False) for chip in chips]
-    images = np.stack(
-        [
-            np.where(chip.valid & ~np.isnan(image), (image - mean) / std, np.float32(0))
-            for image, chip in zip(pixels, chips, strict=True)
-        ]
-    )
+    images = np.stack([normalizer.apply(chip.image.astype(np.float32, copy=False), chip.valid) for chip in chips])
     labels = np.stack([np.where(chip.valid, chip.labels, np.uint8(IGNORED)) for chip in chips])
     return TrainingBatch(
-        images=torch.from_numpy(images.astype(np.float32, copy=False)).contiguous(memory_format=torch.channels_last),
+        images=torch.from_numpy(images).contiguous(memory_format=torch.channels_last),
         labels=torch.from_numpy(labels),
     )
 
@@ -120,9 +115,7 @@ def region_chips(regions: Sequence[Region], *, side: int, gsd: float) -> Iterato
                     yield scaled_chip(chip, side, region)
 
 
-def prefetch(
-    make: Callable[[int], TrainingBatch], start: int, stop: int, *, threads: int = 1, depth: int = 3
-) -> Iterator[TrainingBatch]:
+def prefetch(make: Callable[[int], Made], start: int, stop: int, *, threads: int = 1, depth: int = 3) -> Iterator[Made]:
     """Batches of iterations `start` to `stop`, made ahead.
 
     An error while a batch is made is raised where that batch is asked for. Ending the iteration early ends the threads.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from geoseg.training.batches import BatchMaker, TrainingBatch, prefetch
+from geoseg.training.batches import prefetch
+
+Batch = TypeVar("Batch")
 
 _MOST_THREADS = 8
 _SPARE_BATCHES = 2
 
 
-def batches_ahead(make: BatchMaker, start: int, stop: int, *, processes: int = 1) -> Iterator[TrainingBatch]:
+def batches_ahead(make: Callable[[int], Batch], start: int, stop: int, *, processes: int = 1) -> Iterator[Batch]:
     """Batches of iterations `start` to `stop`, made ahead by up to 8 threads.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Protocol, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from geoseg.data.chips import IGNORED
 from geoseg.errors import ModelError
+from geoseg.models.device import autocast
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.distributed import Ranks, without_exchange
 from geoseg.training.ema import EmaTeacher
 from geoseg.training.optim import make_optimizer, rate_factor, set_rate
 
 _MOST_SKIPPED = 30  # each halves the scale of the loss, which starts at 2^16
-_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,25 @@ class FitPlan:
 
     parts: int = 1
     """Pieces that a batch goes through the network in, one after the other."""
+
+
+Batch = TypeVar("Batch")
+Batch_contra = TypeVar("Batch_contra", contravariant=True)
+
+
+class Learner(Protocol[Batch_contra]):
+    """What the loop moves: it owns its networks and optimisers, the loop owns time."""
+
+    @property
+    def iteration(self) -> int:
+        """Steps done."""
+
+    @property
+    def iterations(self) -> int:
+        """Steps in all."""
+
+    def step(self, batch: Batch_contra, /) -> float:
+        """Learn from one batch; gives the loss."""
 
 
 BatchLoss = Callable[[Tensor, Tensor], Tensor]
@@ -99,6 +118,11 @@ class Trainer:
         self._parallel = network if sample is None else ranks.parallel(self.network, sample.to(self.device))
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=plan.precision == "fp16")
         self._skipped = 0
+
+    @property
+    def iterations(self) -> int:
+        """Steps in all."""
+        return self.plan.iterations
 
     @property
     def rate(self) -> float:
@@ -201,8 +225,8 @@ class Trainer:
 
 
 def fit(
-    trainer: Trainer,
-    batches: Iterable[TrainingBatch],
+    learner: Learner[Batch],
+    batches: Iterable[Batch],
     *,
     every: int,
     after_step: Callable[[int, float], bool],
@@ -211,17 +235,17 @@ def fit(
     """Step through batches.
 
     Args:
-        trainer: what learns; its iteration moves on by one per batch.
+        learner: what learns; its iteration moves on by one per batch.
         batches: those of the iterations that are left.
         every: steps between two pauses; the last step is always followed by one.
         after_step: called with the steps done and the loss; True ends the fit at once, before a pause.
         at_pause: called with the steps done, to score and to save; True ends the fit.
     """
     for batch in batches:
-        loss = trainer.step(batch)
-        if after_step(trainer.iteration, loss):
+        loss = learner.step(batch)
+        if after_step(learner.iteration, loss):
             return
-        if is_pause(trainer.iteration, every=every, iterations=trainer.plan.iterations) and at_pause(trainer.iteration):
+        if is_pause(learner.iteration, every=every, iterations=learner.iterations) and at_pause(learner.iteration):
             return
 
 
@@ -240,11 +264,6 @@ def predict_logits(
         with autocast(device, precision):
             logits = network(batch.images.to(device))
         yield from zip(logits.float().cpu().numpy(), batch.labels.numpy(), strict=True)
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context of a forward pass in fp32, bf16 or fp16."""
-    return torch.autocast(device.type, dtype=_HALVES.get(precision, torch.bfloat16), enabled=precision in _HALVES)
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
