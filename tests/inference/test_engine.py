@@ -14,6 +14,7 @@ from geoseg.inference.engine import TorchEngine, default_batch_size
 from geoseg.models.calibration import Calibration
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import load_package
+from geoseg.raster.curves import BandCurve
 
 IMAGES = np.random.default_rng(14).integers(0, 256, (5, 3, 64, 64), dtype=np.uint8)
 USABLE = np.ones((5, 64, 64), dtype=bool)
@@ -147,3 +148,23 @@ def test_a_band_that_is_not_there_looks_like_the_mean_of_the_training_imagery(pa
 def test_all_bands_present_is_the_same_bits_as_nothing_said(package):
     said = an_engine(package, present=(0, 1, 2)).probabilities(IMAGES, USABLE)
     assert torch.equal(said, an_engine(package).probabilities(IMAGES, USABLE))
+
+
+def test_band_curves_act_on_scaled_numbers_before_they_are_normalised(package):
+    halved = BandCurve(knots=(0.0, 2.0), values=(0.0, 1.0))
+    curved = replace(package, normalizer=replace(package.normalizer, curves=(halved,) * 3))
+    even = IMAGES // 2 * 2
+    found = an_engine(curved, precision="fp32").probabilities(even, USABLE)
+    expected = an_engine(package, precision="fp32").probabilities(even // 2, USABLE)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
+
+
+def test_a_scene_that_lacks_a_band_takes_the_curves_of_those_it_has(package):
+    curves = tuple(BandCurve(knots=(0.0, 1.0), values=(0.0, gain)) for gain in (1.0, 0.5, 0.25))
+    curved = replace(package, normalizer=replace(package.normalizer, curves=curves))
+    found = an_engine(curved, precision="fp32", present=(0, 2)).probabilities(IMAGES[:, [0, 2]], USABLE)
+    absent = np.full((5, 1, 64, 64), np.nan, dtype=np.float32)
+    scaled = np.concatenate([IMAGES[:, :1] / 255, absent, IMAGES[:, 2:] / 255], axis=1).astype(np.float32)
+    with torch.inference_mode():
+        expected = torch.softmax(package.network(torch.from_numpy(curved.normalizer.apply(scaled, USABLE))), dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)

@@ -11,6 +11,7 @@ from geoseg.errors import ModelError, OutputError
 from geoseg.models import package as package_module
 from geoseg.models.calibration import Calibration
 from geoseg.models.package import load_package, save_package
+from geoseg.raster.curves import BandCurve
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +212,11 @@ def test_a_picture_travels_with_its_package(package, tmp_path, name):
     assert load_package(tmp_path / name).picture == b"a picture"
     save_package(package, tmp_path / f"plain_{name}")
     assert load_package(tmp_path / f"plain_{name}").picture is None
+
+
+def test_band_curves_come_back_as_they_were_saved(tiny_model, tmp_path):
+    package = load_package(tiny_model)
+    curves = tuple(BandCurve(knots=(0.0, 0.25 * place, 1.5), values=(0.0, 0.1, 1.0 / 3)) for place in (1, 2, 3))
+    curved = replace(package, normalizer=replace(package.normalizer, curves=curves))
+    save_package(curved, tmp_path / "curved")
+    assert load_package(tmp_path / "curved").normalizer == curved.normalizer
