@@ -230,7 +230,7 @@ def mosaic_chips(chips: Sequence[LabelledChip], output: Path, plan: MosaicPlan) 
         for number, touching in enumerate(group_chips(members, _TOUCHING)):
             write_mosaic(touching, output / f"{split}_{number:02}", plan, learn_borders=split != "train")
     names = {split: [chip.name for chip in members] for split, members in splits.items()}
-    stated = {"holdout": names["test"], "validation": names["val"], "guard_metres": plan.distance}
+    stated = {"holdout": names["test"], "validation": names["val"], "buffer_metres": plan.distance}
     (output / "split.json").write_text(json.dumps(stated, indent=1) + "\n", encoding="utf-8")
     return splits
 

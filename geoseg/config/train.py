@@ -109,7 +109,7 @@ class BlockSettings(Settings):
     """How sources with `split: blocks` are split."""
 
     side: float = Field(default=300.0, gt=0, description="Side of a square, metres.")
-    guard: float = Field(default=50.0, ge=0, description="Least distance between pixels of two squares, metres.")
+    buffer: float = Field(default=50.0, ge=0, description="Least distance between pixels of two squares, metres.")
     val: float = Field(default=0.15, ge=0, lt=1, description="Share of the squares to choose the best weights by.")
     test: float = Field(default=0.15, ge=0, lt=1, description="Share of the squares that are only scored.")
 

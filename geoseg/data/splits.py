@@ -1,4 +1,4 @@
-"""Which ground is learnt from and which is held out: squares of a scene with a guard between them."""
+"""Which ground is learnt from and which is held out: squares of a scene with a buffer between them."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def split_by_blocks(
     georef: GeoRef,
     *,
     block_metres: float,
-    guard_metres: float,
+    buffer_metres: float,
     shares: tuple[float, float],
     seed: int,
     count: CountLabels | None = None,
 ) -> tuple[SplitWindow, ...]:
-    """Split one scene into squares; near pixels look alike, so squares are kept apart by a guard.
+    """Split one scene into squares; near pixels look alike, so squares are kept apart by a buffer.
 
-    Held-out squares lose half the guard on each side that meets another square, and so do the others: any two pixels
-    of different splits are at least the guard apart.
+    Held-out squares lose half the buffer on each side that meets another square, and so do the others: any two pixels
+    of different splits are at least the buffer apart.
 
     Args:
         georef: the scene's grid, with a CRS.
         block_metres: side of a square on the ground.
-        guard_metres: least distance on the ground between pixels of two squares.
+        buffer_metres: least distance on the ground between pixels of two squares.
         shares: for validation and for test; at least one square each where above 0.
         seed: of the draw.
         count: counts the labels of a square. With it the shares are those of the labelled pixels of every code, as
@@ -60,9 +60,9 @@ def split_by_blocks(
             random, and the shares are those of their number.
 
     Raises:
-        LabelError: without a CRS, if the guard leaves nothing of a square, or there are too few squares.
+        LabelError: without a CRS, if the buffer leaves nothing of a square, or there are too few squares.
     """
-    windows = _squares(georef, block_metres, guard_metres)
+    windows = _squares(georef, block_metres, buffer_metres)
     counts = None if count is None else np.array([count(window) for window in windows])
     labelled = np.arange(len(windows)) if counts is None else np.flatnonzero(counts.any(axis=1))
     held_out = [max(1, round(share * len(labelled))) if share > 0 else 0 for share in shares]
@@ -83,25 +83,25 @@ def split_by_blocks(
     )
 
 
-def _squares(georef: GeoRef, block_metres: float, guard_metres: float) -> list[Window]:
-    """The squares of a scene without their guards, row by row."""
+def _squares(georef: GeoRef, block_metres: float, buffer_metres: float) -> list[Window]:
+    """The squares of a scene without their buffers, row by row."""
     gsd = georef.gsd
     if gsd is None:
         raise LabelError("a scene without a CRS has no distances to split by: assign a CRS or split by scene")
-    side, half_guard = max(1, round(block_metres / gsd)), math.ceil(guard_metres / gsd / 2)
-    if side <= 2 * half_guard:
+    side, half_buffer = max(1, round(block_metres / gsd)), math.ceil(buffer_metres / gsd / 2)
+    if side <= 2 * half_buffer:
         raise LabelError(
-            f"blocks of {block_metres:g} m leave nothing inside a guard of {guard_metres:g} m: enlarge them"
+            f"blocks of {block_metres:g} m leave nothing inside a buffer of {buffer_metres:g} m: enlarge them"
         )
     scene = georef.window
     rows = [(top, min(top + side, scene.bottom)) for top in range(0, scene.bottom, side)]
     cols = [(left, min(left + side, scene.right)) for left in range(0, scene.right, side)]
     shrunk = [
         (
-            top + half_guard * (top > 0),
-            bottom - half_guard * (bottom < scene.bottom),
-            left + half_guard * (left > 0),
-            right - half_guard * (right < scene.right),
+            top + half_buffer * (top > 0),
+            bottom - half_buffer * (bottom < scene.bottom),
+            left + half_buffer * (left > 0),
+            right - half_buffer * (right < scene.right),
         )
         for top, bottom in rows
         for left, right in cols

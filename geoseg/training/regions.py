@@ -156,7 +156,7 @@ def _parts(
     return split_by_blocks(
         scene.georef,
         block_metres=blocks.side,
-        guard_metres=blocks.guard,
+        buffer_metres=blocks.buffer,
         shares=(blocks.val, blocks.test),
         seed=settings.seed,
         count=lambda window: count_labels(scene, window, codes=codes),

@@ -26,15 +26,15 @@ def gap(one, other):
 
 
 @given(height=st.integers(150, 400), width=st.integers(150, 400), seed=st.integers(0, 99))
-def test_pixels_of_two_splits_are_at_least_the_guard_apart(height, width, seed):
-    parts = split_by_blocks(grid(height, width), block_metres=120, guard_metres=30, shares=(0.2, 0.2), seed=seed)
+def test_pixels_of_two_splits_are_at_least_the_buffer_apart(height, width, seed):
+    parts = split_by_blocks(grid(height, width), block_metres=120, buffer_metres=30, shares=(0.2, 0.2), seed=seed)
     for one, other in itertools.combinations(parts, 2):
         if one.split != other.split:
             assert gap(one.window, other.window) * 2.0 >= 29.9
 
 
-def test_parts_lie_in_the_scene_and_fill_it_without_a_guard():
-    parts = split_by_blocks(grid(130, 75), block_metres=60, guard_metres=0, shares=(0.3, 0.0), seed=1)
+def test_parts_lie_in_the_scene_and_fill_it_without_a_buffer():
+    parts = split_by_blocks(grid(130, 75), block_metres=60, buffer_metres=0, shares=(0.3, 0.0), seed=1)
     seen = np.zeros((130, 75), dtype=int)
     for part in parts:
         seen[part.window.row : part.window.bottom, part.window.col : part.window.right] += 1
@@ -44,7 +44,7 @@ def test_parts_lie_in_the_scene_and_fill_it_without_a_guard():
 
 def test_shares_count_blocks_and_the_seed_chooses_them():
     def draw(seed):
-        return split_by_blocks(grid(200, 200), block_metres=80, guard_metres=8, shares=(0.2, 0.12), seed=seed)
+        return split_by_blocks(grid(200, 200), block_metres=80, buffer_metres=8, shares=(0.2, 0.12), seed=seed)
 
     splits = [part.split for part in draw(1)]
     assert (len(splits), splits.count("val"), splits.count("test")) == (25, 5, 3)
@@ -55,8 +55,8 @@ def test_shares_count_blocks_and_the_seed_chooses_them():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"block_metres": 20, "guard_metres": 30}, "leave nothing inside a guard"),
-        ({"block_metres": 500, "guard_metres": 8}, "too few"),
+        ({"block_metres": 20, "buffer_metres": 30}, "leave nothing inside a buffer"),
+        ({"block_metres": 500, "buffer_metres": 8}, "too few"),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(changes, message):
@@ -66,7 +66,7 @@ def test_a_split_that_cannot_be_is_refused(changes, message):
 
 def test_a_scene_without_a_crs_has_no_metres():
     with pytest.raises(LabelError, match="without a CRS"):
-        split_by_blocks(grid(200, 200, crs=None), block_metres=80, guard_metres=8, shares=(0.2, 0.2), seed=0)
+        split_by_blocks(grid(200, 200, crs=None), block_metres=80, buffer_metres=8, shares=(0.2, 0.2), seed=0)
 
 
 def counts_by_place(windows, counts):
@@ -75,9 +75,9 @@ def counts_by_place(windows, counts):
 
 
 def labelled_split(counts, *, seed=0, shares=(0.15, 0.15)):
-    """A row of blocks of 40 px with a guard, and what each holds."""
+    """A row of blocks of 40 px with a buffer, and what each holds."""
     georef = grid(40, 40 * len(counts))
-    kinds = {"block_metres": 80, "guard_metres": 8, "shares": shares, "seed": seed}
+    kinds = {"block_metres": 80, "buffer_metres": 8, "shares": shares, "seed": seed}
     windows = [part.window for part in split_by_blocks(georef, **(kinds | {"shares": (0.0, 0.0)}))]
     return split_by_blocks(georef, **kinds, count=counts_by_place(windows, counts))
 
@@ -132,7 +132,7 @@ def test_the_seed_chooses_among_labelled_blocks_and_a_share_of_nothing_gets_none
     assert (len(blocks_of(parts, "val")), blocks_of(parts, "test")) == (6, [])
 
 
-def test_the_guard_holds_whatever_the_labels():
+def test_the_buffer_holds_whatever_the_labels():
     counts = np.random.default_rng(0).integers(0, 9, (12, 3))
     for one, other in itertools.combinations(labelled_split(counts), 2):
         assert gap(one.window, other.window) * 2.0 >= 7.9

@@ -90,7 +90,7 @@ def test_the_job_writes_the_split(folder):
     assert done.exit_code == 0
     assert "train: " in done.output
     stated = json.loads((folder / "out" / "split.json").read_text())
-    assert stated["guard_metres"] == 100
+    assert stated["buffer_metres"] == 100
     assert set(stated["holdout"]).isdisjoint(stated["validation"])
 
 

@@ -169,7 +169,7 @@ def test_the_resolved_settings_start_the_same_run_again(project, tmp_path):
 
 def test_validation_and_test_are_optional_only_where_they_can_be(project, tmp_path):
     source = {"scene": "a_scene.tif", "labels": "a_labels.tif", "label_map": {1: "dark", 2: "bright"}}
-    blocks = {"side": 24, "guard": 2, "val": 0.2, "test": 0.0}
+    blocks = {"side": 24, "buffer": 2, "val": 0.2, "test": 0.0}
     settings = project.settings(sources=[source | {"split": "blocks"}], blocks=blocks, iterations=2)
     result = train_model(settings, tmp_path / "run")
     assert result.test is None

@@ -60,7 +60,7 @@ def settings(root, *sources, **changes):
         "root": root,
         "name": "tiny",
         "sources": [scene | source for source in sources],
-        "blocks": {"side": 24, "guard": 2, "val": 0.2, "test": 0.2},
+        "blocks": {"side": 24, "buffer": 2, "val": 0.2, "test": 0.2},
         "classes": [{"id": at, "name": name, "colour": f"#00000{at}"} for at, name in enumerate(CLASSES)],
         "bands": [1, 2],
         "gsd": 1.0,
