@@ -23,13 +23,23 @@ from geoseg.raster.normalize import Normalizer
 WEIGHTS_FILE = "weights.safetensors"
 """The weights inside a package."""
 
+REFERENCE_FILE = "reference.safetensors"
+"""What the ground it was validated on looks like, inside a package; optional."""
+
 CARD_FILE = "model.json"
 """The card inside a package."""
 
 _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 _FORMAT = 1
-_MAY_LACK = {"logit_scale", "logit_bias", "optional_bands", "thresholds", "curves"}  # left out where empty
+_MAY_LACK = {
+    "logit_scale",
+    "logit_bias",
+    "optional_bands",
+    "thresholds",
+    "curves",
+    "reference_sha256",
+}  # left out where empty
 _NARROW = ("demo-", "buildings-")  # begin the names of packages for drawn landscapes and for one theme
 
 
@@ -81,6 +91,9 @@ class ModelCard:
 
     weights_sha256: str
     """Of the weights file, hexadecimal."""
+
+    reference_sha256: str = ""
+    """Of the file with reference statistics, hexadecimal; empty = the package has none."""
 
     def __post_init__(self) -> None:
         if (self.spec.bands, self.spec.classes) != (len(self.bands), len(self.classes)):
@@ -141,6 +154,7 @@ class _PredictionPart(_Part):
     parameters: int
     weights_bytes: int
     weights_sha256: str
+    reference_sha256: str = ""
 
 
 class _Properties(BaseModel):
@@ -195,6 +209,7 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
             parameters=part.parameters,
             weights_bytes=part.weights_bytes,
             weights_sha256=part.weights_sha256,
+            reference_sha256=part.reference_sha256,
         )
     except GeosegError as error:
         raise ModelError(f"{origin}: {error}") from error
@@ -318,6 +333,7 @@ def _prediction(card: ModelCard) -> dict[str, object]:
         parameters=card.parameters,
         weights_bytes=card.weights_bytes,
         weights_sha256=card.weights_sha256,
+        reference_sha256=card.reference_sha256,
     )
     said: dict[str, object] = part.model_dump(mode="json")
     return {key: value for key, value in said.items() if value or key not in _MAY_LACK}

@@ -1,7 +1,8 @@
 """Model packages on disk: a network with everything that prediction needs. Never a pickle.
 
 A package is a folder, or one zip, with model.json (see `geoseg.models.card`), weights.safetensors, the same facts for
-people in MODEL_CARD.md, which is not read again, and sometimes a picture.
+people in MODEL_CARD.md, which is not read again, and sometimes reference.safetensors (see `geoseg.models.reference`)
+and a picture.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.card import (
     CARD_FILE,
+    REFERENCE_FILE,
     WEIGHTS_FILE,
     ModelCard,
     card_from_json,
     card_to_json,
 )
 from geoseg.models.card_text import TEXT_FILE, model_card_text
+from geoseg.models.reference import ReferenceStatistics, reference_from_bytes, reference_to_bytes
 from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
@@ -39,6 +42,7 @@ from geoseg.raster.normalize import Normalizer
 PICTURE_FILE = "preview.png"
 """A picture of what the model does; optional."""
 
+_OPTIONAL_FILES = (PICTURE_FILE, REFERENCE_FILE)
 _HALF_ABOVE_BYTES = 10_000_000
 _LARGEST_CARD_BYTES = 16 * 2**20
 
@@ -89,6 +93,9 @@ class ModelPackage:
     picture: bytes | None = None
     """A PNG for people: a scene, its labels, the map."""
 
+    reference: ReferenceStatistics | None = None
+    """Of the ground it was validated on; None where that was not measured."""
+
     def __post_init__(self) -> None:
         check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
         check_prediction_rules(self)
@@ -115,14 +122,12 @@ def save_package(package: ModelPackage, path: Path, *, overwrite: bool = False) 
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: exists already: choose another path or allow it to be replaced")
     weights = serialize_weights(_stored_weights(package.network))
-    card = _card_of(package, weights)
-    files = {
-        CARD_FILE: card_to_json(card).encode(),
-        WEIGHTS_FILE: weights,
-        TEXT_FILE: model_card_text(card, picture=PICTURE_FILE if package.picture else None).encode(),
-    }
-    if package.picture:
-        files[PICTURE_FILE] = package.picture
+    reference = reference_to_bytes(package.reference) if package.reference else b""
+    card = _card_of(package, weights, reference)
+    text = model_card_text(card, picture=PICTURE_FILE if package.picture else None)
+    files = {CARD_FILE: card_to_json(card).encode(), WEIGHTS_FILE: weights, TEXT_FILE: text.encode()}
+    files |= {REFERENCE_FILE: reference} if reference else {}
+    files |= {PICTURE_FILE: package.picture} if package.picture else {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".geoseg-", dir=path.parent) as hidden:
@@ -161,10 +166,11 @@ def load_package(path: Path) -> ModelPackage:
         thresholds=card.thresholds,
         provenance=card.provenance,
         picture=files.get(PICTURE_FILE),
+        reference=_reference(files.get(REFERENCE_FILE), card, origin=str(path)),
     )
 
 
-def _card_of(package: ModelPackage, weights: bytes) -> ModelCard:
+def _card_of(package: ModelPackage, weights: bytes, reference: bytes) -> ModelCard:
     return ModelCard(
         name=package.name,
         spec=package.spec,
@@ -181,6 +187,7 @@ def _card_of(package: ModelPackage, weights: bytes) -> ModelCard:
         parameters=sum(parameter.numel() for parameter in package.network.parameters()),
         weights_bytes=len(weights),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
+        reference_sha256=hashlib.sha256(reference).hexdigest() if reference else "",
     )
 
 
@@ -211,6 +218,21 @@ def _fill(network: nn.Module, weights: bytes, card: ModelCard, *, origin: str) -
         network.load_state_dict(state)
 
 
+def _reference(data: bytes | None, card: ModelCard, *, origin: str) -> ReferenceStatistics | None:
+    if data is None and not card.reference_sha256:
+        return None
+    if data is None or hashlib.sha256(data).hexdigest() != card.reference_sha256:
+        raise ModelError(f"{origin}: {REFERENCE_FILE} is not the file that {CARD_FILE} describes: copy it again")
+    reference = reference_from_bytes(data, origin=origin)
+    shape = len(reference.quantiles), len(reference.prior)
+    if shape != (len(card.bands), len(card.classes)):
+        raise ModelError(
+            f"{origin}: {REFERENCE_FILE} is of {shape[0]} bands and {shape[1]} classes, "
+            f"the model has {len(card.bands)} and {len(card.classes)}"
+        )
+    return reference
+
+
 def _fits(name: str, wanted: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> bool:
     return name in wanted and name in stored and wanted[name].shape == stored[name].shape
 
@@ -231,7 +253,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     if not path.is_dir():
         raise ModelError(f"{path}: no such model package: give a folder or a zip")
     try:
-        optional = [PICTURE_FILE] if (path / PICTURE_FILE).is_file() else []
+        optional = [name for name in _OPTIONAL_FILES if (path / name).is_file()]
         return {name: (path / name).read_bytes() for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
     except OSError as error:
         raise ModelError(f"{error.filename}: cannot be read: {error.strerror}") from error
@@ -242,7 +264,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_odd_members(path, archive)
-            optional = [PICTURE_FILE] if PICTURE_FILE in archive.namelist() else []
+            optional = [name for name in _OPTIONAL_FILES if name in archive.namelist()]
             return {name: archive.read(name) for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
     except KeyError as error:
         raise ModelError(f"{path}: not a model package: {error.args[0]}") from error
@@ -255,9 +277,12 @@ def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts:
             raise ModelError(f"{path}: member {member.filename!r} points outside the archive: do not trust it")
-        if member.filename in {CARD_FILE, PICTURE_FILE} and member.file_size > _LARGEST_CARD_BYTES:
+        if member.filename in {CARD_FILE, *_OPTIONAL_FILES} and member.file_size > _LARGEST_CARD_BYTES:
             raise ModelError(f"{path}: {member.filename} would unpack to {member.file_size} bytes: do not trust it")
-        if member.filename in {CARD_FILE, WEIGHTS_FILE, PICTURE_FILE} and member.compress_type != zipfile.ZIP_STORED:
+        if (
+            member.filename in {CARD_FILE, WEIGHTS_FILE, *_OPTIONAL_FILES}
+            and member.compress_type != zipfile.ZIP_STORED
+        ):
             _refuse_bomb(path, member)
 
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_arrays
+from safetensors.numpy import save as serialize_arrays
+
+from geoseg.errors import ModelError
+
+_FORMAT = 1
+_SAID = "geoseg"
+_LENGTH_BYTES = 8
+_PERCENT = 101
 
 Numbers = NDArray[np.float64]
 
@@ -81,3 +93,127 @@ class ReferenceStatistics:
     spread: Mapping[str, float] = field(default_factory=dict)
     """How far parts of the reference ground are from all of it, 95th percentile, by the name of the distance:
     bands (Wasserstein, in standard deviations), layers, prior, features (share of far pixels)."""
+
+
+class _Said(BaseModel):
+    """What is no array, in the metadata of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: int
+    names: list[str]
+    error: float
+    spread: dict[str, float]
+
+
+def reference_to_bytes(reference: ReferenceStatistics) -> bytes:
+    """Statistics as the contents of a safetensors file; the same statistics give the same bytes.
+
+    Moments are stored as float32, all else as float64.
+    """
+    said = _Said(
+        format=_FORMAT,
+        names=list(reference.accuracy.names),
+        error=float(reference.accuracy.error),
+        spread={name: float(value) for name, value in sorted(reference.spread.items())},
+    )
+    arrays = {
+        name: np.ascontiguousarray(array, dtype=np.float32 if name.startswith("moments/") else np.float64)
+        for name, array in _arrays(reference)
+    }
+    # One key: safetensors writes several in any order.
+    return serialize_arrays(arrays, metadata={_SAID: json.dumps(said.model_dump())})
+
+
+def reference_from_bytes(data: bytes, *, origin: str) -> ReferenceStatistics:
+    """Read what `reference_to_bytes` wrote.
+
+    Args:
+        data: contents of the file.
+        origin: where it comes from, to begin the error message with.
+
+    Raises:
+        ModelError: if it is damaged, lacks something, or its parts do not fit each other.
+    """
+    try:
+        arrays = {name: array.astype(np.float64) for name, array in parse_arrays(data).items()}
+        length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+        header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
+        said = _Said.model_validate_json(header["__metadata__"][_SAID])
+        reference = _assembled(arrays, said)
+    except (SafetensorError, ValidationError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{origin}: the reference statistics are damaged: {reason}") from error
+    misfit = next(_misfits(reference), None)
+    if said.format != _FORMAT or misfit:
+        reason = misfit or f"format {said.format} is unknown, this geoseg reads {_FORMAT}"
+        raise ModelError(f"{origin}: the reference statistics cannot be used: {reason}")
+    return reference
+
+
+def _arrays(reference: ReferenceStatistics) -> Iterator[tuple[str, Numbers]]:
+    for name in ("levels", "quantiles", "prior", "confusion"):
+        yield name, getattr(reference, name)
+    for name in ("mean", "covariance", "distances"):
+        yield f"features/{name}", getattr(reference.features, name)
+    for name in ("weights", "points"):
+        yield f"accuracy/{name}", getattr(reference.accuracy, name)
+    for layer, moments in reference.moments.items():
+        yield f"moments/{layer}/mean", moments.mean
+        yield f"moments/{layer}/variance", moments.variance
+
+
+def _assembled(arrays: Mapping[str, Numbers], said: _Said) -> ReferenceStatistics:
+    moments = [name.removeprefix("moments/") for name in arrays if name.startswith("moments/")]
+    layers = sorted({name.rpartition("/")[0] for name in moments})
+    return ReferenceStatistics(
+        **{name: arrays[name] for name in ("levels", "quantiles", "prior", "confusion")},
+        moments={
+            layer: LayerMoments(mean=arrays[f"moments/{layer}/mean"], variance=arrays[f"moments/{layer}/variance"])
+            for layer in layers
+        },
+        features=FeatureStatistics(
+            **{name: arrays[f"features/{name}"] for name in ("mean", "covariance", "distances")},
+        ),
+        accuracy=AccuracyFit(
+            names=tuple(said.names),
+            weights=arrays["accuracy/weights"],
+            error=said.error,
+            points=arrays["accuracy/points"],
+        ),
+        spread=said.spread,
+    )
+
+
+def _misfits(reference: ReferenceStatistics) -> Iterator[str]:
+    """What cannot be, a sentence each."""
+    for name, array, shape in _shapes(reference):
+        if array.shape != shape:
+            yield f"{name} has the shape {array.shape}, not {shape}"
+        elif name != "quantiles" and not np.isfinite(array).all():
+            yield f"{name} holds numbers that are not finite"
+    if not (np.diff(reference.levels) > 0).all():
+        yield "levels do not rise"
+    if any((moments.variance < 0).any() for moments in reference.moments.values()):
+        yield "a variance is negative"
+
+
+def _shapes(reference: ReferenceStatistics) -> Iterator[tuple[str, Numbers, tuple[int, ...]]]:
+    """Arrays by name with the shapes that they need to have beside each other."""
+    features, classes = reference.features.mean.size, reference.prior.size
+    predictors = len(reference.accuracy.names)
+    wanted: dict[str, tuple[int, ...]] = {
+        "levels": (reference.levels.size,),
+        "quantiles": (len(reference.quantiles) if reference.quantiles.ndim else 0, reference.levels.size),
+        "prior": (classes,),
+        "confusion": (classes, classes),
+        "features/mean": (features,),
+        "features/covariance": (features, features),
+        "features/distances": (_PERCENT,),
+        "accuracy/weights": (predictors + 1,),
+        "accuracy/points": (len(reference.accuracy.points) if reference.accuracy.points.ndim else 0, predictors + 1),
+    }
+    for name, array in _arrays(reference):
+        layer = name.removeprefix("moments/").rpartition("/")[0]
+        channels = reference.moments[layer].mean.size if name.startswith("moments/") else 0
+        yield name, array, wanted.get(name, (channels,))
