@@ -16,6 +16,7 @@ from geoseg.data.label_sets import LabelSets
 from geoseg.data.sampling import ChipSampler, Region, SamplingPlan
 from geoseg.data.splits import Split
 from geoseg.errors import LabelError
+from geoseg.raster.normalize import Normalizer
 from geoseg.training.batches import BatchMaker, fit_normalizer, pixel_shares
 from geoseg.training.regions import close_regions, label_sets, open_regions, reopen_regions
 from geoseg.training.split_layer import count_regions, write_split_layer
@@ -64,10 +65,10 @@ class Ground:
         """Those to score on; none in a process that does not score."""
         return tuple(self._scored.get(split, ()))
 
-    def maker(self, slots: range) -> BatchMaker:
-        """Makes the batches to learn from, or these places of them."""
+    def maker(self, slots: range, *, normalizer: Normalizer | None = None) -> BatchMaker:
+        """Makes the batches to learn from, or these places of them, by the band statistics of the ground or others."""
         plan = _augment_plan(self._settings)
-        return BatchMaker(self._sampler, self.normalizer, plan, slots=slots, seed=self._settings.seed)
+        return BatchMaker(self._sampler, normalizer or self.normalizer, plan, slots=slots, seed=self._settings.seed)
 
     def describe(self, file: Path) -> None:
         """Write which ground is for what, and say where labels seem shifted against their scene.

@@ -88,7 +88,7 @@ def make_trainer(setup: Setup) -> Trainer:
         torch.manual_seed(settings.seed + ranks.rank)  # dropout differs where chips do
     sample = torch.zeros(len(ranks.part_of(settings.batch_size)), spec.bands, settings.chip, settings.chip)
     _require_learnable(network, sample)
-    return Trainer(network, _fit_plan(setup), _batch_loss(setup), ranks, sample=sample)
+    return Trainer(network, _fit_plan(setup), batch_loss(setup.settings, setup.ground), ranks, sample=sample)
 
 
 def network_spec(settings: TrainSettings) -> NetworkSpec:
@@ -132,8 +132,13 @@ def _fit_plan(setup: Setup) -> FitPlan:
     )
 
 
-def _batch_loss(setup: Setup) -> BatchLoss:
-    ground, names = setup.ground, setup.settings.class_map.names
-    loss = SegmentationLoss.of(setup.settings.loss, class_names=names, class_counts=ground.code_counts[: len(names)])
+def batch_loss(settings: TrainSettings, ground: Ground) -> BatchLoss:
+    """The loss of some settings, on labels of their ground.
+
+    Raises:
+        ConfigError: if it names an unknown class.
+    """
+    names = settings.class_map.names
+    loss = SegmentationLoss.of(settings.loss, class_names=names, class_counts=ground.code_counts[: len(names)])
     members = torch.from_numpy(ground.sets.members)
     return lambda logits, labels: loss(logits, pixel_labels_of(labels, members, ignored=IGNORED))

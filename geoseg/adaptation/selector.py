@@ -1,0 +1,107 @@
+"""What a candidate says of held-out windows of the target, and how steady it is there. Knows no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geoseg.adaptation.candidate import Candidate, Problem
+from geoseg.models.reference import Numbers
+from geoseg.shift.consistency import Consistency, view_consistency
+from geoseg.shift.forward import Forward, softmax_of
+from geoseg.shift.windows import WindowSample
+
+_CONFIDENT = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sight:
+    """What a candidate says of held-out windows; by this it is ranked and judged."""
+
+    consistency: Consistency
+    """Of its maps with those of views."""
+
+    classes: NDArray[np.uint8]
+    """(pixels,) class index of each valid pixel."""
+
+    confident: NDArray[np.bool_]
+    """(pixels,), True in the tenth of the valid pixels where it is most confident."""
+
+    shares: Numbers
+    """(classes,) of the valid pixels, by its map."""
+
+    probabilities: Numbers
+    """(classes,) mean calibrated probability over the valid pixels."""
+
+    @property
+    def score(self) -> float:
+        """Class-averaged view-consistency IoU, 0 to 1."""
+        return self.consistency.iou
+
+
+class Selector:
+    """Shows candidates the same held-out windows."""
+
+    def __init__(self, problem: Problem, held_out: WindowSample) -> None:
+        """Say what is shown.
+
+        Args:
+            problem: the model as it was.
+            held_out: windows that no adapter learns from.
+        """
+        self._problem = problem
+        self._held_out = held_out
+        self._valid = torch.from_numpy(held_out.valid)
+
+    def look(self, candidate: Candidate) -> Sight | None:
+        """What it says; None where its weights or its probabilities are not all finite numbers."""
+        if not is_finite(candidate.state):
+            return None
+        forward = replace(self._problem.forward, network=self._problem.network(candidate))
+        images = self._images(candidate)
+        classes, confidence, probabilities = _decisions(forward, images, self._valid)
+        if not np.isfinite(probabilities).all():
+            return None
+        return Sight(
+            consistency=view_consistency(forward, images, self._valid),
+            classes=classes,
+            confident=_largest(confidence, _CONFIDENT),
+            shares=np.bincount(classes, minlength=len(probabilities)) / max(1, len(classes)),
+            probabilities=probabilities,
+        )
+
+    def _images(self, candidate: Candidate) -> Tensor:
+        normalizer = self._problem.package.normalizer
+        curves = candidate.curves or normalizer.curves
+        return self._held_out.tensor(replace(normalizer, curves=curves))
+
+
+def is_finite(state: Mapping[str, Tensor]) -> bool:
+    """True where all weights and buffers are finite numbers."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in state.values() if tensor.is_floating_point())
+
+
+def _decisions(
+    forward: Forward, images: Tensor, valid: Tensor
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], Numbers]:
+    """Class and confidence of each valid pixel, and the mean probability of each class over them."""
+    classes, confidences, totals, begun = [], [], [], 0
+    for logits in forward.batches(images):
+        probabilities = softmax_of(logits, forward.calibration).movedim(1, -1)[valid[begun : begun + len(logits)]]
+        begun += len(logits)
+        confidence, chosen = probabilities.max(dim=1)
+        classes.append(chosen.to(torch.uint8))
+        confidences.append(confidence)
+        totals.append(probabilities.double().sum(dim=0))
+    pixels = max(1, sum(len(part) for part in classes))
+    return torch.cat(classes).numpy(), torch.cat(confidences).numpy(), torch.stack(totals).sum(dim=0).numpy() / pixels
+
+
+def _largest(numbers: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
+    """True at the largest share of some numbers, and at all that are as large as the least of those."""
+    return np.asarray(numbers >= np.quantile(numbers, 1 - share)) if len(numbers) else np.zeros(0, dtype=np.bool_)
