@@ -1,0 +1,79 @@
+"""From a step that learns to candidates: the same for every adapter that takes steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from geoseg.adaptation.candidate import Candidate, Problem, state_of
+from geoseg.adaptation.learning import DomainBatch, Step, checkpoints
+from geoseg.errors import ModelError
+from geoseg.training.batches import TrainingBatch
+from geoseg.training.optim import make_optimizer
+
+
+class RecordedStep(Step, Protocol):
+    """A step that says what it learnt with."""
+
+    @property
+    def parameters(self) -> Mapping[str, float | int | str | bool]:
+        """Hyper-parameters, and what happened so far."""
+
+
+def proposals(step: RecordedStep, problem: Problem, *, label: str, seconds: float) -> Iterator[Candidate]:
+    """Candidates of a step after half of the steps and after all; with published hyper-parameters after all alone.
+
+    Args:
+        step: what learns.
+        problem: where.
+        label: name of the adapter, and of the variant after a hyphen.
+        seconds: to spend.
+    """
+    started = time.monotonic()
+    steps = problem.settings.steps
+    at = (steps,) if problem.settings.recipe == "published" else (steps // 2, steps)
+    for reached in checkpoints(step, problem, at=at, seconds=seconds):
+        yield Candidate(
+            adapter=label.partition("-")[0],
+            label=f"{label}-{reached}",
+            state=state_of(step.network),
+            curves=problem.package.normalizer.curves,
+            parameters={"recipe": problem.settings.recipe, "steps": reached, **step.parameters},
+            seconds=time.monotonic() - started,
+        )
+
+
+def labelled(batch: DomainBatch) -> TrainingBatch:
+    """The part of a batch that has labels.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    if batch.source is None:
+        raise ModelError("this adapter learns from labelled ground: give the source it was trained on")
+    return batch.source
+
+
+def usable(images: Tensor) -> Tensor:
+    """(n, height, width) bool: where images have numbers; the normaliser writes 0 into all bands where not valid."""
+    return (images != 0).any(dim=1)
+
+
+def network_optimizer(network: nn.Module, *, rate: float, sgd: bool) -> torch.optim.Optimizer:
+    """AdamW as in training, or SGD as most published adapters have it (momentum 0.9, weight decay 5e-4)."""
+    if sgd:
+        return torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
+    return make_optimizer(network, learning_rate=rate, weight_decay=1e-4)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of a step, as of dropout, that depend on nothing before it and change nothing after it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
