@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from geoseg.config.predict import BandList, Precision
 from geoseg.config.settings import Settings
@@ -20,6 +21,11 @@ class AdaptSettings(Settings):
     method: Method = Field(
         default="auto",
         description="Adapter to try; auto tries those that suit the shift and keeps the best, or the model as it is.",
+    )
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z0-9._-]+[a-z0-9]$",
+        description="Short name of the new package; that of the model with -adapted where not given.",
     )
     bands: BandList | None = Field(
         default=None, description="The scenes' bands in the model's order, by name or number; by name where not given."
@@ -40,3 +46,9 @@ class AdaptSettings(Settings):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where to learn.")
     precision: Precision = Field(default="auto", description="Number format of the network; auto takes the fastest.")
     overwrite: bool = Field(default=False, description="Replace results that exist.")
+
+    @model_validator(mode="after")
+    def _published_names_a_method(self) -> Self:
+        if self.recipe == "published" and self.method == "auto":
+            raise PydanticCustomError("recipe", "recipe published needs one method, not auto")
+        return self
