@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from geoseg.adaptation.adabn import AdaBn
+from geoseg.adaptation.adversarial import Adversarial
 from geoseg.adaptation.candidate import Adapter, Candidate, Problem
 from geoseg.adaptation.match import Match
+from geoseg.adaptation.self_training import SelfTraining
+from geoseg.adaptation.style import Style
 from geoseg.errors import ModelError
 from geoseg.shift.report import ShiftReport
 
@@ -18,7 +21,9 @@ SOURCE = "source"
 STATISTICS = ("match", "adabn")
 """Adapters that learn nothing: they take seconds, and what they find is where others begin."""
 
-ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.name: adapter for adapter in (Match(), AdaBn())})
+_ALL: tuple[Adapter, ...] = (Match(), AdaBn(), SelfTraining(), Style(), Adversarial())
+
+ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.name: adapter for adapter in _ALL})
 """By name, as in `--method`."""
 
 _BEGIN_ANYWHERE = ("selftrain",)

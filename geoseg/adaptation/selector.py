@@ -17,6 +17,7 @@ from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.windows import WindowSample
 
 _CONFIDENT = 0.1
+_MOST_PIXELS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,8 +36,8 @@ class Sight:
     shares: Numbers
     """(classes,) of the valid pixels, by its map."""
 
-    probabilities: Numbers
-    """(classes,) mean calibrated probability over the valid pixels."""
+    probabilities: NDArray[np.float32]
+    """(n, classes), calibrated, of some valid pixels spread evenly over the windows."""
 
     @property
     def score(self) -> float:
@@ -64,15 +65,15 @@ class Selector:
             return None
         forward = replace(self._problem.forward, network=self._problem.network(candidate))
         images = self._images(candidate)
-        classes, confidence, probabilities = _decisions(forward, images, self._valid)
-        if not np.isfinite(probabilities).all():
+        said = _decisions(forward, images, self._valid)
+        if not np.isfinite(said.probabilities).all():
             return None
         return Sight(
             consistency=view_consistency(forward, images, self._valid),
-            classes=classes,
-            confident=_largest(confidence, _CONFIDENT),
-            shares=np.bincount(classes, minlength=len(probabilities)) / max(1, len(classes)),
-            probabilities=probabilities,
+            classes=said.classes,
+            confident=_largest(said.confidence, _CONFIDENT),
+            shares=np.bincount(said.classes, minlength=said.probabilities.shape[1]) / max(1, len(said.classes)),
+            probabilities=said.probabilities,
         )
 
     def _images(self, candidate: Candidate) -> Tensor:
@@ -86,20 +87,25 @@ def is_finite(state: Mapping[str, Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in state.values() if tensor.is_floating_point())
 
 
-def _decisions(
-    forward: Forward, images: Tensor, valid: Tensor
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], Numbers]:
-    """Class and confidence of each valid pixel, and the mean probability of each class over them."""
-    classes, confidences, totals, begun = [], [], [], 0
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decisions:
+    classes: NDArray[np.uint8]  # (pixels,)
+    confidence: NDArray[np.float32]  # (pixels,)
+    probabilities: NDArray[np.float32]  # (some of the pixels, classes)
+
+
+def _decisions(forward: Forward, images: Tensor, valid: Tensor) -> _Decisions:
+    """Class and confidence of each valid pixel, in the order of the windows."""
+    step = max(1, -(-int(valid.sum()) // _MOST_PIXELS))
+    classes, confidences, kept, begun = [], [], [], 0
     for logits in forward.batches(images):
         probabilities = softmax_of(logits, forward.calibration).movedim(1, -1)[valid[begun : begun + len(logits)]]
         begun += len(logits)
         confidence, chosen = probabilities.max(dim=1)
         classes.append(chosen.to(torch.uint8))
         confidences.append(confidence)
-        totals.append(probabilities.double().sum(dim=0))
-    pixels = max(1, sum(len(part) for part in classes))
-    return torch.cat(classes).numpy(), torch.cat(confidences).numpy(), torch.stack(totals).sum(dim=0).numpy() / pixels
+        kept.append(probabilities[step // 2 :: step])
+    return _Decisions(torch.cat(classes).numpy(), torch.cat(confidences).numpy(), torch.cat(kept).numpy())
 
 
 def _largest(numbers: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
