@@ -1,0 +1,1 @@
+"""What domain shift costs, what adaptation gives back, and how often it harms: python -m benchmarks.shift --help."""
