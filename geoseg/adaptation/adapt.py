@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 import geoseg
-from geoseg.adaptation.candidate import Problem
+from geoseg.adaptation.candidate import Adapter, Problem
 from geoseg.adaptation.choice import Decision, Judge, unjudged
-from geoseg.adaptation.plan import SOURCE, choose, learning_runs, statistics_runs
+from geoseg.adaptation.plan import ADAPTERS, SOURCE, choose, learning_runs, statistics_runs
 from geoseg.adaptation.result import (
     AdaptResult,
     Origin,
@@ -77,6 +77,7 @@ def adapt_model(
     *,
     source: TrainSettings | None = None,
     progress: Progress | None = None,
+    adapters: Mapping[str, Adapter] = ADAPTERS,
 ) -> AdaptResult:
     """Fit a model package to scenes without labels, and keep it as it is where that does not help.
 
@@ -90,6 +91,7 @@ def adapt_model(
         output: the folder to make: a model package with adaptation.json.
         source: config of labelled ground that the model was trained on; some adapters need it, the guard uses it.
         progress: called with what is being done, how much of it is done and how much there is.
+        adapters: those to choose from, by name.
 
     Raises:
         GeosegError: if model, scenes, source and settings do not fit together, or the folder cannot be written.
@@ -100,7 +102,7 @@ def adapt_model(
         stack.enter_context(torch.random.fork_rng(devices=[]))
         task = _open(settings, targets, source, stack)
         store = stack.enter_context(CandidateStore(output, digest=_digest(task, source)))
-        found = _find(task, store, progress)
+        found = _find(task, store, adapters, progress)
         result = _result(task, found, targets, started)
         package = _package(task, found, result)
         result = replace(result, expected_after=_expected_after(task, package, result))
@@ -137,16 +139,16 @@ def _open(
     return _Task(problem=problem, sample=sample, held_out=held_out, shift=shift)
 
 
-def _find(task: _Task, store: CandidateStore, progress: Progress | None) -> _Found:
+def _find(task: _Task, store: CandidateStore, adapters: Mapping[str, Adapter], progress: Progress | None) -> _Found:
     """Let adapters propose, and decide."""
     problem, settings = task.problem, task.problem.settings
     trial = Trial(problem, Selector(problem, task.held_out), store)
     if task.shift.verdict == "unusable" and settings.method == "auto":
         return _kept_source(trial, "unusable", task.shift.judgement.sentence, {})
-    chosen = choose(problem, task.shift)
+    chosen = choose(problem, task.shift, adapters)
     budget = 60 * settings.budget
-    trial.run(statistics_runs(chosen.names), seconds=budget, stage="statistics", progress=progress)
-    trial.run(learning_runs(chosen.names, trial.ranked), seconds=budget, stage="learning", progress=progress)
+    trial.run(statistics_runs(chosen.names, adapters), seconds=budget, stage="statistics", progress=progress)
+    trial.run(learning_runs(chosen.names, trial.ranked, adapters), seconds=budget, stage="learning", progress=progress)
     refused = {**chosen.refused, **trial.broken}
     if settings.recipe == "published":
         return _published(trial, refused)

@@ -125,7 +125,7 @@ def _expected_shares(sight: Sight, reference: ReferenceStatistics | None) -> Num
     """Class shares of the target as the model as it was expects them, its known errors undone where it has them."""
     if reference is None:
         return sight.shares
-    return corrected_prior(sight.probabilities, reference.confusion, reference.prior)
+    return corrected_prior(sight.shares, reference.confusion)
 
 
 def _unknown() -> None:

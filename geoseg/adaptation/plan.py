@@ -69,7 +69,7 @@ class Ranked:
     """Consistency on held-out windows, 0 to 1; NaN where it has none."""
 
 
-def choose(problem: Problem, shift: ShiftReport, adapters: Mapping[str, Adapter] = ADAPTERS) -> Choice:
+def choose(problem: Problem, shift: ShiftReport, adapters: Mapping[str, Adapter]) -> Choice:
     """Say which adapters are tried.
 
     One that the user asks for is tried even where the shift report advises against it.
@@ -92,14 +92,12 @@ def choose(problem: Problem, shift: ShiftReport, adapters: Mapping[str, Adapter]
     return Choice(names=tuple(sorted(names, key=lambda name: name not in STATISTICS)), refused=refused)
 
 
-def statistics_runs(names: Iterable[str], adapters: Mapping[str, Adapter] = ADAPTERS) -> tuple[Run, ...]:
+def statistics_runs(names: Iterable[str], adapters: Mapping[str, Adapter]) -> tuple[Run, ...]:
     """Runs of adapters that learn nothing."""
     return tuple(Run(name=name, adapter=adapters[name]) for name in names if name in STATISTICS)
 
 
-def learning_runs(
-    names: Iterable[str], ranked: Sequence[Ranked], adapters: Mapping[str, Adapter] = ADAPTERS
-) -> tuple[Run, ...]:
+def learning_runs(names: Iterable[str], ranked: Sequence[Ranked], adapters: Mapping[str, Adapter]) -> tuple[Run, ...]:
     """Runs of adapters that learn, once it is known how steady other statistics make the model.
 
     Self-training begins as the model was, and again on matched bands or on the target's statistics where these make

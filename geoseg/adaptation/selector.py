@@ -17,7 +17,6 @@ from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.windows import WindowSample
 
 _CONFIDENT = 0.1
-_MOST_PIXELS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,9 +34,6 @@ class Sight:
 
     shares: Numbers
     """(classes,) of the valid pixels, by its map."""
-
-    probabilities: NDArray[np.float32]
-    """(n, classes), calibrated, of some valid pixels spread evenly over the windows."""
 
     @property
     def score(self) -> float:
@@ -65,15 +61,15 @@ class Selector:
             return None
         forward = replace(self._problem.forward, network=self._problem.network(candidate))
         images = self._images(candidate)
-        said = _decisions(forward, images, self._valid)
-        if not np.isfinite(said.probabilities).all():
+        found = _decisions(forward, images, self._valid)
+        if found is None:
             return None
+        classes, confidence, count = found
         return Sight(
             consistency=view_consistency(forward, images, self._valid),
-            classes=said.classes,
-            confident=_largest(said.confidence, _CONFIDENT),
-            shares=np.bincount(said.classes, minlength=said.probabilities.shape[1]) / max(1, len(said.classes)),
-            probabilities=said.probabilities,
+            classes=classes,
+            confident=_largest(confidence, _CONFIDENT),
+            shares=np.bincount(classes, minlength=count) / max(1, len(classes)),
         )
 
     def _images(self, candidate: Candidate) -> Tensor:
@@ -87,25 +83,21 @@ def is_finite(state: Mapping[str, Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in state.values() if tensor.is_floating_point())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Decisions:
-    classes: NDArray[np.uint8]  # (pixels,)
-    confidence: NDArray[np.float32]  # (pixels,)
-    probabilities: NDArray[np.float32]  # (some of the pixels, classes)
-
-
-def _decisions(forward: Forward, images: Tensor, valid: Tensor) -> _Decisions:
-    """Class and confidence of each valid pixel, in the order of the windows."""
-    step = max(1, -(-int(valid.sum()) // _MOST_PIXELS))
-    classes, confidences, kept, begun = [], [], [], 0
+def _decisions(
+    forward: Forward, images: Tensor, valid: Tensor
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], int] | None:
+    """Class and confidence of each valid pixel, and how many classes there are; None where one is not finite."""
+    classes, confidences, count, begun = [], [], 1, 0
     for logits in forward.batches(images):
+        count = logits.shape[1]
         probabilities = softmax_of(logits, forward.calibration).movedim(1, -1)[valid[begun : begun + len(logits)]]
         begun += len(logits)
         confidence, chosen = probabilities.max(dim=1)
+        if not torch.isfinite(confidence).all():
+            return None
         classes.append(chosen.to(torch.uint8))
         confidences.append(confidence)
-        kept.append(probabilities[step // 2 :: step])
-    return _Decisions(torch.cat(classes).numpy(), torch.cat(confidences).numpy(), torch.cat(kept).numpy())
+    return torch.cat(classes).numpy(), torch.cat(confidences).numpy(), count
 
 
 def _largest(numbers: NDArray[np.float32], share: float) -> NDArray[np.bool_]:

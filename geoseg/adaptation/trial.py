@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -122,7 +122,7 @@ class Trial:
 
         return max((each.seconds for each in self._take(run.name, make)), default=0.0)
 
-    def _take(self, name: str, make: Callable[[], Iterable[Candidate]]) -> list[Tried]:
+    def _take(self, name: str, make: Callable[[], Iterator[Candidate]]) -> list[Tried]:
         begun = len(self.tried)
         try:
             for stored in self._store.keep(name, make):
