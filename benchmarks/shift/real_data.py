@@ -14,7 +14,9 @@ from benchmarks.shift.rasters import UNKNOWN, Picture, read_picture, write_pair,
 from pipelines.mosaic_chips import LabelledChip, MosaicPlan, find_chips, group_chips, split_chips, write_mosaic
 from pipelines.split_by_place import PlacePlan, split_by_place
 
-_OHIO_DISTANCE = 300.0  # metres between chips of different parts
+OHIO_DISTANCE = 300.0
+"""Metres between chips of different parts."""
+
 _OHIO_CHIPS = 14  # of a target, to adapt to and to score, each
 _OHIO_VAL = 14
 _COLOURS = ("red", "green", "blue")
@@ -70,7 +72,7 @@ def _write_part(folder: Path, part: str, number: int, picture: Picture, names: S
 # Ohio
 
 
-def _ohio_parts(seed: int) -> dict[str, tuple[LabelledChip, ...]]:
+def ohio_parts(seed: int) -> dict[str, tuple[LabelledChip, ...]]:
     """Chips by part: train, val, adapt, score; groups that lie near each other stay together."""
     chips = find_chips(data_folder() / "landcover_rgb" / "ohio", image="*_rgbn.tif", labels="*_mask.tif")
     plan = replace(_ohio_plan((1, 2, 3), seed), held_out=0.3, validation=0.12)
@@ -90,7 +92,7 @@ def _some(chips: Sequence[LabelledChip], count: int, seed: int) -> tuple[Labelle
 
 
 def _ohio_plan(bands: tuple[int, ...], seed: int, names: Sequence[str] = ()) -> MosaicPlan:
-    return MosaicPlan(bands=bands, names=tuple(names), distance=_OHIO_DISTANCE, seed=seed)
+    return MosaicPlan(bands=bands, names=tuple(names), distance=OHIO_DISTANCE, seed=seed)
 
 
 def _mosaics(chips: Sequence[LabelledChip], folder: Path, part: str, plan: MosaicPlan) -> None:
@@ -103,14 +105,14 @@ def _mosaics(chips: Sequence[LabelledChip], folder: Path, part: str, plan: Mosai
 
 def write_ohio(seed: int, folder: Path) -> None:
     """Ohio in red, green and blue."""
-    parts = _ohio_parts(seed)
+    parts = ohio_parts(seed)
     for part in ("train", "val"):
         _mosaics(parts[part], folder, part, _ohio_plan((1, 2, 3), seed, _COLOURS))
 
 
 def write_ohio_nir(seed: int, folders: TargetFolders) -> None:
     """Other chips of Ohio as a sensor of near infrared, red and green gives them; the files name no band."""
-    parts, plan = _ohio_parts(seed), _ohio_plan((4, 1, 2), seed)
+    parts, plan = ohio_parts(seed), _ohio_plan((4, 1, 2), seed)
     folders.scenes.mkdir(parents=True, exist_ok=True)
     for part in ("adapt", "score"):
         _mosaics(parts[part], folders.hidden, part.replace("adapt", "oracle"), plan)
