@@ -52,7 +52,7 @@ class ClassThresholds:
         Args:
             classes: how many.
             limit: largest threshold, 0 to 1.
-            quantile: share of a class's pixels below its running quantile, 0 to 1; at 1 the limit is often all there is.
+            quantile: share of a class's pixels that lie below its running quantile, 0 to 1.
             momentum: of the running mean over batches, 0 to 1.
         """
         self._limit, self._quantile, self._momentum = limit, quantile, momentum
@@ -82,7 +82,7 @@ class ClassThresholds:
 
 
 def share_above(pseudo: PseudoLabels, valid: Tensor, *, limit: float) -> Tensor:
-    """(n, height, width) one weight for all valid pixels: the share of them above a limit (DACS: Tranheden et al. 2021).
+    """(n, height, width) one weight for all valid pixels: the share of them above a limit, as in DACS.
 
     Args:
         pseudo: of a batch.

@@ -4,90 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geoseg.adaptation.candidate import Candidate, Problem, state_of
+from geoseg.adaptation.candidate import Candidate, Problem, SourceGround, state_of
+from geoseg.adaptation.fourier import filled, fourier_style
 from geoseg.adaptation.learning import DomainBatch, checkpoints
 from geoseg.adaptation.masking import hidden_blocks, masked
 from geoseg.adaptation.mixing import Labelled, drawn_labels, mixed
 from geoseg.adaptation.pseudo_labels import ClassThresholds, PseudoLabels, mean_over_views, share_above
+from geoseg.adaptation.self_training_plan import SelfTrainingPlan
 from geoseg.adaptation.strong_views import AppearancePlan, changed_appearance
+from geoseg.adaptation.target_losses import anchor_loss, pseudo_loss
 from geoseg.data.chips import IGNORED
 from geoseg.models.device import autocast
 from geoseg.shift.views import SYMMETRIES, View
+from geoseg.training.batches import TrainingBatch
 from geoseg.training.ema import EmaTeacher
-from geoseg.training.losses import PixelLabels, cross_entropy
 
 _STEP = 3  # keeps the numbers of steps apart from those of windows and chips
 _WARM = 1_000_000  # iterations after which the decay of the teacher has no warm-up left: its weights are no random ones
 _BLOCKS = 8  # of a masked window, along each side
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfTrainingPlan:
-    """How a network trains itself."""
-
-    rate: float = 5e-4
-    """Learning rate at its largest."""
-
-    head_factor: float = 1.0
-    """On the rate of all but the encoder."""
-
-    weight_decay: float = 0.01
-    """Of matrices and kernels."""
-
-    decay: float = 0.97
-    """Of the teacher, a moving mean of weights and buffers."""
-
-    threshold: float = 0.9
-    """Confidence that a pseudo-label needs at most, 0 to 1."""
-
-    quantile: float | None = 0.5
-    """Share of each class that never has to reach more than it does; None = one weight for all pixels of a batch, the
-    share of them above the threshold."""
-
-    views: int = 3
-    """Turned and mirrored views that the teacher labels, 1 to 8."""
-
-    weight: float = 1.0
-    """Of the pseudo-labelled loss; that of the source is 1."""
-
-    masking: float = 0.0
-    """Share of a window that is hidden in a further pass; 0 = no such pass."""
-
-    anchor: float = 1.0
-    """Weight of staying near the model as it was where that is confident; only where there is no source."""
-
-    batch_statistics: bool = False
-    """Whether norms learn with the statistics of batches and keep their running means; else both stay as they are."""
-
-    of_student: bool = False
-    """Whether candidates are the student; else the teacher."""
-
-    @classmethod
-    def guarded(cls) -> Self:
-        """For some hundred steps of a small network, chosen on drawn landscapes."""
-        return cls()
-
-    @classmethod
-    def published(cls) -> Self:
-        """As in DAFormer (Hoyer et al. 2022), without its rare classes and feature distance."""
-        return cls(
-            rate=6e-5,
-            head_factor=10.0,
-            decay=0.999,
-            threshold=0.968,
-            quantile=None,
-            views=1,
-            anchor=0.0,
-            batch_statistics=True,
-            of_student=True,
-        )
 
 
 class SelfTrainingStep:
@@ -95,9 +35,9 @@ class SelfTrainingStep:
 
     The frame is DACS (Tranheden et al. 2021) and DAFormer (Hoyer et al. 2022): a mean teacher (Tarvainen and Valpola
     2017) labels the target; the student learns from the source and from target windows with pieces of the source laid
-    on them, in other light. The teacher looks at several views as in SAC, and each class has a threshold of its own as in
-    CBST. Without a source, pieces of other target windows are laid on, and a term holds the student to what the model
-    as it was is sure of.
+    on them, in other light. The teacher looks at several views as in SAC, and each class has a threshold of its own as
+    in CBST. Without a source, pieces of other target windows are laid on, and a term holds the student to what the
+    model as it was is sure of.
     """
 
     def __init__(self, problem: Problem, plan: SelfTrainingPlan) -> None:
@@ -132,10 +72,11 @@ class SelfTrainingStep:
         rng = np.random.default_rng((self._seed, self._iteration, _STEP))
         images, valid = batch.target.images.to(self._device), batch.target.valid.to(self._device)
         target = self._labelled(images, valid, rng)
+        source = None if batch.source is None else self._labelled_source(batch.source, images, valid)
         self._student.train(self._plan.batch_statistics)
         self._optimizer.zero_grad(set_to_none=True)
-        losses = {} if batch.source is None or self._source is None else self._learn_source(batch)
-        losses["target"] = self._learn(self._mixed(batch, target, rng))
+        losses = {} if source is None or self._source is None else {"source": self._learn_source(self._source, source)}
+        losses["target"] = self._learn(self._mixed(next_of(target) if source is None else source, target, rng))
         if self._plan.masking:
             losses["masked"] = self._learn(self._masked(target, rng))
         if self._frozen is not None and self._plan.anchor:
@@ -158,20 +99,19 @@ class SelfTrainingStep:
             logits = self._teacher.network(images.contiguous(memory_format=torch.channels_last))
         return torch.softmax(logits.float() / self._temperature, dim=1)
 
-    def _mixed(self, batch: DomainBatch, target: Labelled, rng: np.random.Generator) -> Labelled:
-        """The target with pieces of the source, or of itself, laid on it, in other light."""
-        laid = next_of(target) if batch.source is None else self._source_of(batch, len(target.images))
+    def _labelled_source(self, batch: TrainingBatch, images: Tensor, valid: Tensor) -> Labelled:
+        """As many chips of the source as there are windows, in their style where the plan says so."""
+        numbers = torch.arange(len(images)) % len(batch.images)
+        chips, labels = batch.images[numbers].to(self._device), batch.labels[numbers].to(self._device)
+        if self._plan.beta:
+            chips = in_style_of(images, valid, chips, beta=self._plan.beta)
+        return Labelled(images=chips, labels=labels, weights=(labels != IGNORED).float())
+
+    def _mixed(self, laid: Labelled, target: Labelled, rng: np.random.Generator) -> Labelled:
+        """The target with pieces of other ground laid on it, in other light."""
         together = mixed(laid, target, drawn_labels(laid.labels, rng))
         images = changed_appearance(together.images, AppearancePlan(), rng)
         return Labelled(images=images, labels=together.labels, weights=together.weights)
-
-    def _source_of(self, batch: DomainBatch, count: int) -> Labelled:
-        """As many labelled chips as there are windows, each counting fully."""
-        assert batch.source is not None  # noqa: S101 - asked before
-        numbers = torch.arange(count) % len(batch.source.images)
-        labels = batch.source.labels[numbers].to(self._device)
-        images = batch.source.images[numbers].to(self._device)
-        return Labelled(images=images, labels=labels, weights=(labels != IGNORED).float())
 
     def _masked(self, target: Labelled, rng: np.random.Generator) -> Labelled:
         """The target with blocks hidden and the labels of the whole (MIC: Hoyer et al. 2023)."""
@@ -181,11 +121,8 @@ class SelfTrainingStep:
         images = masked(changed, hidden.to(changed.device))
         return Labelled(images=images, labels=target.labels, weights=target.weights)
 
-    def _learn_source(self, batch: DomainBatch) -> dict[str, float]:
-        assert batch.source is not None  # noqa: S101 - asked before
-        assert self._source is not None  # noqa: S101 - asked before
-        loss = self._source.loss(self._logits(batch.source.images), batch.source.labels.to(self._device))
-        return {"source": _back(loss)}
+    def _learn_source(self, ground: SourceGround, given: Labelled) -> float:
+        return _back(ground.loss(self._logits(given.images), given.labels))
 
     def _learn(self, given: Labelled) -> float:
         loss = pseudo_loss(self._logits(given.images), given, self._members)
@@ -217,14 +154,9 @@ class SelfTraining:
 
     name = "selftrain"
 
-    def __init__(self, *, prefix: str = "", plan: SelfTrainingPlan | None = None) -> None:
-        """Say what is special of it.
-
-        Args:
-            prefix: of the labels of its candidates, where it starts from something other than the model as it was.
-            plan: how it trains; None takes that of the recipe.
-        """
-        self._prefix, self._plan = prefix, plan
+    def __init__(self, *, plan: SelfTrainingPlan | None = None) -> None:
+        """Take a plan; None takes that of the recipe."""
+        self._plan = plan
 
     def refusal(self, problem: Problem) -> str | None:
         """Why it cannot be used here, one sentence; None where it can."""
@@ -246,7 +178,7 @@ class SelfTraining:
         for done in checkpoints(step, problem, at=at, seconds=seconds):
             yield Candidate(
                 adapter=self.name,
-                label=f"{self._prefix}{self.name}-{done}",
+                label=f"{self.name}-{done}",
                 state=state_of(step.network),
                 curves=problem.package.normalizer.curves,
                 parameters={**_told(plan), "steps": done, "source": problem.source is not None},
@@ -278,35 +210,18 @@ def next_of(labelled: Labelled) -> Labelled:
     return Labelled(images=images, labels=labels, weights=weights)
 
 
-def pseudo_loss(logits: Tensor, given: Labelled, members: Tensor) -> Tensor:
-    """Weighted cross-entropy over all pixels: those without weight count as right ones, so doubt makes steps small.
+def in_style_of(target: Tensor, valid: Tensor, chips: Tensor, *, beta: float) -> Tensor:
+    """Chips with the low frequencies of as many windows of the target (FDA: Yang and Soatto 2020); what is 0 stays 0.
 
     Args:
-        logits: (n, classes, height, width) float32.
-        given: what to learn.
-        members: (codes, classes) bool, True where a class is one of a label code's.
-
-    Returns:
-        A scalar; 0 with zero gradients where no pixel has a weight.
+        target: (n, bands, side, side), normalised.
+        valid: (n, side, side) bool, True = usable.
+        chips: (n, bands, side, side), normalised.
+        beta: half the side of the square of frequencies that change, as a share of the side.
     """
-    codes = torch.where(given.labels == IGNORED, 0, given.labels).long()
-    weights = torch.where(given.labels == IGNORED, 0.0, given.weights)
-    mean = cross_entropy(logits, PixelLabels(codes=codes, weights=weights, members=members))
-    return mean * weights.sum().clamp_min(1) / weights.numel()
-
-
-def anchor_loss(logits: Tensor, wanted: Tensor, valid: Tensor, *, limit: float) -> Tensor:
-    """Divergence from what a frozen model says (Kullback-Leibler), over its confident pixels, a mean over all.
-
-    Args:
-        logits: (n, classes, height, width) float32.
-        wanted: (n, classes, height, width) probabilities.
-        valid: (n, height, width) bool, True = usable.
-        limit: probability above which a pixel counts, 0 to 1.
-    """
-    confident = valid & (wanted.amax(dim=1) >= limit)
-    terms = torch.xlogy(wanted, wanted) - wanted * logits.log_softmax(dim=1)
-    return (terms.sum(dim=1) * confident).sum() / confident.numel()
+    there = chips != 0
+    styled = fourier_style(filled(chips, there.any(dim=1)), filled(target, valid), beta=beta)
+    return torch.where(there, styled, 0.0).contiguous(memory_format=torch.channels_last)
 
 
 def learning_precision(precision: str) -> str:
