@@ -14,6 +14,7 @@ from geoseg.adaptation.candidate import Candidate, Problem
 from geoseg.adaptation.discriminator import SOURCE, TARGET, Health, build_discriminator, domain_loss, told_apart
 from geoseg.adaptation.learning import DomainBatch, TargetBatch
 from geoseg.adaptation.proposing import labelled, network_optimizer, proposals, seeded, usable
+from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.optim import set_rate
@@ -114,7 +115,8 @@ class AdversarialStep:
             raise ValueError("no labelled ground")
         classes = problem.package.spec.classes
         self._plan, self._loss = plan, source.loss
-        self._device, self._precision = problem.forward.device, problem.forward.precision
+        self._device = problem.forward.device
+        self._precision = learning_precision(problem.forward.precision)
         self._seed, self._done, self._left_out = problem.settings.seed, 0, 0
         self._network = problem.network().train(not plan.fixed_statistics)
         with seeded(self._seed, torch.device("cpu")):

@@ -15,6 +15,7 @@ from geoseg.adaptation.candidate import Candidate, Problem, SourceGround
 from geoseg.adaptation.fourier import filled, fourier_style
 from geoseg.adaptation.learning import DomainBatch, TargetBatch
 from geoseg.adaptation.proposing import labelled, network_optimizer, proposals, seeded, usable
+from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.raster.curves import BandCurve
 from geoseg.raster.normalize import Normalizer
@@ -174,7 +175,8 @@ class StyleStep:
         if source is None:
             raise ValueError("no labelled ground")
         self._plan, self._loss = plan, source.loss
-        self._device, self._precision = problem.forward.device, problem.forward.precision
+        self._device = problem.forward.device
+        self._precision = learning_precision(problem.forward.precision)
         self._seed, self._done = problem.settings.seed, 0
         self._network = problem.network().train(not plan.fixed_statistics)
         self._optimizer = network_optimizer(self._network, rate=plan.rate, sgd=plan.sgd)
