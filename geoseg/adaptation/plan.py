@@ -12,6 +12,7 @@ from geoseg.adaptation.candidate import Adapter, Candidate, Problem
 from geoseg.adaptation.match import Match
 from geoseg.adaptation.self_training import SelfTraining
 from geoseg.adaptation.style import Style
+from geoseg.adaptation.tent import Tent
 from geoseg.errors import ModelError
 from geoseg.shift.report import ShiftReport
 
@@ -21,7 +22,7 @@ SOURCE = "source"
 STATISTICS = ("match", "adabn")
 """Adapters that learn nothing: they take seconds, and what they find is where others begin."""
 
-_ALL: tuple[Adapter, ...] = (Match(), AdaBn(), SelfTraining(), Style(), Adversarial())
+_ALL: tuple[Adapter, ...] = (Match(), AdaBn(), Tent(), SelfTraining(), Style(), Adversarial())
 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.name: adapter for adapter in _ALL})
 """By name, as in `--method`."""
