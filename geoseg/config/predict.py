@@ -18,6 +18,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 Grid = Literal["model", "scene"]
 Tta = Literal["none", "d4"]
+Adapt = Literal["none", "match", "adabn"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -87,6 +88,12 @@ class PredictSettings(Settings):
         default="none",
         description="Average over turned and mirrored tiles: d4 takes all eight, and eight times as long.",
     )
+    adapt: Adapt = Field(
+        default="none",
+        description="Fit the model to the scene first: match gives the bands the distribution that the model knows, "
+        "adabn takes the statistics of its batch normalisation half from the scene. For scenes in another light or of "
+        "another sensor; geoseg shift tells which those are.",
+    )
     thresholds: Thresholds | None = Field(
         default=None,
         description="Probability that a pixel needs to be given a class: water=0.6,road=0.5; otherwise the next most "
@@ -148,6 +155,7 @@ class PredictOptions(TypedDict, total=False):
     device: str
     precision: Precision
     tta: Tta
+    adapt: Adapt
     thresholds: str | Mapping[str, float] | None
     block_rows: int | None
     workers: int

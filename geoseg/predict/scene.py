@@ -20,7 +20,9 @@ from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
 from geoseg.models.card import card_to_json
 from geoseg.predict.layers import ClassTotal, Layers
+from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
+from geoseg.predict.shift import warn_of_shift
 from geoseg.predict.task import BlockTask, EngineChoice
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
@@ -100,9 +102,12 @@ def predict_with(
     folder, stem = _target(scene, output)
     names = _names(stem, settings)
     plan = plan_prediction(scene, settings)
+    if settings.adapt == "none":
+        warn_of_shift(plan)
     with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
         staged = {layer: staging.path(name) for layer, name in names.items() if name}
-        totals = _write_rasters(plan, settings, staged, progress)
+        with fitted(plan, settings, beside=staged["classes"].parent) as ready:
+            totals = _write_rasters(ready, settings, staged, progress)
         write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
         write_class_style(staged["classes"], plan.card.classes)
         if settings.vector:

@@ -97,7 +97,7 @@ class BlockTask:
         """The same, in full-width rows from top to bottom."""
         engine, threads = engine_for(self.engine)
         size = self.batch_size or default_batch_size(engine.device, self.grid.tile, threads=threads)
-        with _one_thread():
+        with one_thread():
             for strip in self._strips(block, engine, size):
                 yield decide(
                     strip, self.classes, with_probabilities=self.with_probabilities, thresholds=self.thresholds
@@ -119,10 +119,10 @@ class BlockTask:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Blend and decide on this thread alone.
+def one_thread() -> Iterator[None]:
+    """Compute on this thread alone, as for blending and deciding.
 
-    The sums are too small to share: on a busy machine torch's threads wait for one another a hundred times longer
+    The sums there are too small to share: on a busy machine torch's threads wait for one another a hundred times longer
     than they add.
     """
     before = torch.get_num_threads()

@@ -1,0 +1,95 @@
+"""The cheap look at a scene before it is mapped: are its numbers those that the model knows? Runs no network."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import zipfile
+
+import numpy as np
+
+from geoseg.errors import GeosegError
+from geoseg.models.card import REFERENCE_FILE
+from geoseg.models.reference import Numbers, ReferenceStatistics, reference_from_bytes
+from geoseg.predict.plan import PredictPlan
+from geoseg.predict.target import sample_plans
+from geoseg.shift.bands import band_quantiles
+from geoseg.shift.radiometry import band_offsets, likely_encoding, seen_sample
+from geoseg.shift.windows import WindowSample
+
+log = logging.getLogger(__name__)
+
+ALL_FAR = 2.5
+"""Standard deviations that the middles of the bands are off, on average, beyond which a scene is worth a warning."""
+
+ONE_FAR = 2.0
+"""Standard deviations by which one band is brighter than the model knows it, and than the other bands are, likewise.
+Darker bands are no sign: water and shade are dark."""
+
+_SIDE = 128
+_MOST, _FEWEST = 16, 4
+_SHARE_READ = 0.02
+
+
+def warn_of_shift(plan: PredictPlan) -> None:
+    """Log a warning where the numbers of a scene are far from those that the model was trained on. Never fails."""
+    seen = plan.grid.scene
+    count = min(_MOST, max(_FEWEST, int(_SHARE_READ * seen.height * seen.width / _SIDE**2)))
+    try:
+        remark = shift_remark(plan, sample_plans([plan], side=_SIDE, count=count, seed=0), _reference_of(plan))
+    except GeosegError:
+        return  # what cannot be read or holds nothing is told by the mapping itself
+    if remark:
+        log.warning("%s: %s", plan.source.path, remark)
+
+
+def shift_remark(plan: PredictPlan, sample: WindowSample, reference: ReferenceStatistics | None = None) -> str:
+    """What is odd about the numbers of a scene and what to do, one line; empty where nothing is.
+
+    Args:
+        plan: how scene and model meet.
+        sample: windows of the scene.
+        reference: of the model.
+    """
+    normalizer = plan.card.normalizer
+    scale = normalizer.scale_for(plan.source.dtype)
+    encoding = likely_encoding(sample, [scale], normalizer, reference)
+    if encoding is not None:
+        return f"its numbers look like {encoding}: convert them, or model {plan.card.name} maps them wrongly"
+    offsets = band_offsets(band_quantiles(seen_sample(sample, normalizer)), normalizer, reference)
+    odd = _odd_bands(offsets)
+    if not odd:
+        return ""
+    told = ", ".join(f"{plan.card.bands[place]} by {offsets[place]:+.1f}" for place in odd)
+    return (
+        f"far from what model {plan.card.name} was trained on: {told} standard deviations "
+        "(another sensor, haze, or another unit?): see geoseg shift, or map with --adapt match"
+    )
+
+
+def _odd_bands(offsets: Numbers) -> list[int]:
+    """Positions of the bands to tell of."""
+    there = np.flatnonzero(np.isfinite(offsets))
+    if not len(there):
+        return []
+    if np.abs(offsets[there]).mean() > ALL_FAR:
+        return [int(place) for place in there]
+    middle = np.median(offsets[there])
+    return [int(place) for place in there if offsets[place] > ONE_FAR and offsets[place] - middle > ONE_FAR]
+
+
+def _reference_of(plan: PredictPlan) -> ReferenceStatistics | None:
+    """Without the weights; None where there is none or it is not the one that the card describes."""
+    if not plan.card.reference_sha256:
+        return None
+    try:
+        if plan.model.is_dir():
+            data = (plan.model / REFERENCE_FILE).read_bytes()
+        else:
+            with zipfile.ZipFile(plan.model) as archive:
+                data = archive.read(REFERENCE_FILE)
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return None
+    if hashlib.sha256(data).hexdigest() != plan.card.reference_sha256:
+        return None
+    return reference_from_bytes(data, origin=str(plan.model))
