@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "predict": "Map the land cover of scenes.",
         "train": "Train a model package on scenes with labels.",
+        "shift": "Say how far scenes are from what a model knows.",
         "adapt": "Fit a model to other ground without labels.",
         "evaluate": "Say how good maps are, against references or sampled points.",
         "sample": "Draw points to label, with which to assess a map.",

@@ -1,0 +1,201 @@
+"""How far a sample of scenes is from what a model knows: every distance, the shares of the classes, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from geoseg.models.package import ModelPackage
+from geoseg.models.reference import LayerMoments, Numbers, ReferenceStatistics
+from geoseg.raster.normalize import Normalizer
+from geoseg.shift.accuracy import ExpectedAccuracy, expected_accuracy, predictors_of
+from geoseg.shift.bands import band_quantiles, matching_curves
+from geoseg.shift.features import Listener, distances_of
+from geoseg.shift.forward import Forward, softmax_of
+from geoseg.shift.moments import MomentSums, measure_moments, moment_distance
+from geoseg.shift.priors import corrected_prior, jensen_shannon
+from geoseg.shift.radiometry import likely_encoding, moments_of, radiometric_distances, seen_sample
+from geoseg.shift.report import BandShift, ClassShare, SceneFacts, ShiftReport
+from geoseg.shift.verdict import Distances, HardChecks, judge
+from geoseg.shift.windows import WindowSample
+
+FAR_PERCENT = 99
+"""A pixel is far where its features are farther than this share of the reference pixels', per cent."""
+
+_AT_ONCE = 8
+_MOST_PIXELS = 50_000
+_CLAMP = 100.0  # standard deviations, as the engine has it
+_NO_REFERENCE = (
+    "the package has no reference statistics: the distances of layers, classes and features and the accuracy to "
+    "expect cannot be told; bands are compared with mean and deviation of the training imagery"
+)
+
+
+def measure_shift(
+    package: ModelPackage, sample: WindowSample, forward: Forward, *, scenes: Sequence[SceneFacts] = ()
+) -> ShiftReport:
+    """Compare windows of some scenes with the reference ground of a model.
+
+    The same arguments give the same report.
+
+    Args:
+        package: the model; without a reference only bands and predicted classes are told.
+        sample: windows of the scenes.
+        forward: the model's network and the way it is run.
+        scenes: what is known of each scene.
+    """
+    reference = package.reference
+    quantiles = band_quantiles(seen_sample(sample, package.normalizer))
+    seen = _look(forward, _images(sample, package.normalizer), torch.from_numpy(sample.valid), reference)
+    shares = np.bincount(seen.classes, minlength=len(package.classes)) / max(len(seen.classes), 1)
+    corrected = None if reference is None else _corrected(seen, reference)
+    distances = Distances(
+        bands=_mean_of(radiometric_distances(quantiles, package.normalizer, reference)),
+        layers=None if reference is None else _told(moment_distance(reference.moments, seen.moments)),
+        layers_matched=None if reference is None else _matched(package.normalizer, reference, sample, forward),
+        prior=None if reference is None or corrected is None else jensen_shannon(corrected, reference.prior),
+        features=None if reference is None else seen.far,
+    )
+    expected = None if reference is None else _expected(package, reference, sample, forward)
+    spread = {} if reference is None else dict(reference.spread)
+    checks = _checks(package, sample, scenes, expected)
+    return ShiftReport(
+        model=package.name,
+        windows=len(sample),
+        scenes=tuple(scenes),
+        bands=_bands(package, quantiles),
+        classes=_classes(package, shares, corrected),
+        distances=distances,
+        spread=spread,
+        expected=expected,
+        judgement=judge(distances, spread, checks),
+        unsaid=(_NO_REFERENCE,) if reference is None else (),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What one pass of the network shows."""
+
+    moments: dict[str, LayerMoments] = field(default_factory=dict)
+    far: float | None = None
+    classes: NDArray[np.intp]
+    probabilities: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def _look(forward: Forward, images: Tensor, valid: Tensor, reference: ReferenceStatistics | None) -> _Seen:
+    """Run the network once, some windows at a time."""
+    sums = MomentSums(forward.network, np.zeros(len(images), dtype=np.intp))
+    most = max(1, _MOST_PIXELS // len(images)) * _AT_ONCE
+    classes, probabilities, far, met = [], [], 0, 0
+    with Listener(forward.network) as listener:
+        for first in range(0, len(images), _AT_ONCE):
+            there = valid[first : first + _AT_ONCE]
+            with sums.listening(there, first=first):
+                logits = forward.logits(images[first : first + _AT_ONCE])
+            pixels = softmax_of(logits, forward.calibration).movedim(1, -1)[there]
+            classes.append(pixels.argmax(dim=1).numpy())
+            probabilities.append(pixels[:: max(1, len(pixels) // most)].numpy())
+            if reference is not None:
+                counts = _far_pixels(reference, listener.features, there)
+                far, met = far + counts[0], met + counts[1]
+    return _Seen(
+        moments=dict(sums.moments()),
+        far=far / met if met else None,
+        classes=np.concatenate(classes),
+        probabilities=np.concatenate(probabilities),
+    )
+
+
+def _far_pixels(reference: ReferenceStatistics, features: Tensor, valid: Tensor) -> tuple[int, int]:
+    """How many usable pixels of the features are far, and how many there are."""
+    usable = adaptive_avg_pool2d(valid[:, None].float(), features.shape[2:])[:, 0] > 1 / 2
+    limit = float(reference.features.distances[FAR_PERCENT])
+    far = (distances_of(reference.features, features) > limit) & usable
+    return int(far.sum()), int(usable.sum())
+
+
+def _matched(
+    normalizer: Normalizer, reference: ReferenceStatistics, sample: WindowSample, forward: Forward
+) -> float | None:
+    """Distance of the layers once the bands have the distribution of the reference."""
+    curves = matching_curves(reference.quantiles, band_quantiles(sample), kind="cdf")
+    images = _images(sample, replace(normalizer, curves=curves))
+    found = measure_moments(forward, images, torch.from_numpy(sample.valid))
+    return _told(moment_distance(reference.moments, found))
+
+
+def _corrected(seen: _Seen, reference: ReferenceStatistics) -> Numbers | None:
+    if not len(seen.probabilities):
+        return None
+    return corrected_prior(seen.probabilities, reference.confusion, reference.prior)
+
+
+def _expected(
+    package: ModelPackage, reference: ReferenceStatistics, sample: WindowSample, forward: Forward
+) -> ExpectedAccuracy:
+    images, valid = _images(sample, package.normalizer), torch.from_numpy(sample.valid)
+    return expected_accuracy(reference.accuracy, predictors_of(forward, images, valid, features=reference.features))
+
+
+def _checks(
+    package: ModelPackage, sample: WindowSample, scenes: Sequence[SceneFacts], expected: ExpectedAccuracy | None
+) -> HardChecks:
+    scales = [facts.scale for facts in scenes]
+    encoding = likely_encoding(sample, scales, package.normalizer, package.reference)
+    ratios = [facts.gsd_ratio for facts in scenes if facts.gsd_ratio is not None]
+    return HardChecks(
+        encoding=None if encoding is None else str(encoding),
+        gsd_ratio=max(ratios, default=None),
+        best_mean_iou=None if expected is None else expected.high,
+    )
+
+
+def _bands(package: ModelPackage, quantiles: Numbers) -> tuple[BandShift, ...]:
+    normalizer, reference = package.normalizer, package.reference
+    means, _ = moments_of(quantiles)
+    wanted = np.array(normalizer.mean) if reference is None else moments_of(reference.quantiles)[0]
+    distances = radiometric_distances(quantiles, normalizer, reference)
+    return tuple(
+        BandShift(
+            band=band,
+            mean=float(means[place]),
+            reference_mean=float(wanted[place]),
+            distance=float(distances[place]),
+        )
+        for place, band in enumerate(package.bands)
+        if np.isfinite(distances[place])
+    )
+
+
+def _classes(package: ModelPackage, shares: Numbers, corrected: Numbers | None) -> tuple[ClassShare, ...]:
+    reference = package.reference
+    return tuple(
+        ClassShare(
+            class_name=name,
+            predicted=float(shares[index]),
+            corrected=None if corrected is None else float(corrected[index]),
+            reference=None if reference is None else float(reference.prior[index]),
+        )
+        for index, name in enumerate(package.classes.names)
+    )
+
+
+def _images(sample: WindowSample, normalizer: Normalizer) -> Tensor:
+    return sample.tensor(normalizer).clamp(-_CLAMP, _CLAMP)
+
+
+def _mean_of(distances: Numbers) -> float | None:
+    there = distances[np.isfinite(distances)]
+    return float(there.mean()) if len(there) else None
+
+
+def _told(distance: float) -> float | None:
+    return distance if np.isfinite(distance) else None
