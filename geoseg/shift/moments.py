@@ -118,16 +118,16 @@ class MomentSums:
 
 
 def _pixels(layer: nn.Module, inputs: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """What reaches a layer, as (n, channels, pixels), and how much of each pixel is usable: (n, pixels)."""
+    """What reaches a layer, as (n, channels, pixels), and how much of each pixel is usable: (n, pixels).
+
+    Where pixels have no place, as in tokens of parts of a window, all count.
+    """
     maps = _as_maps(layer, inputs)
-    repeats = max(1, len(maps) // len(valid))
-    if repeats > 1 or maps.shape[2] != maps.shape[3]:
-        weight = torch.ones(len(maps), *maps.shape[2:])
-    else:
-        weight = adaptive_avg_pool2d(valid, maps.shape[2:])[:, 0]
-    step = max(1, -(-max(maps.shape[2:]) // _MOST_SIDE))
-    thinned = maps[:, :, ::step, ::step].float().flatten(2)
-    return thinned, weight[:, ::step, ::step].flatten(1).to(thinned.device)
+    if len(maps) != len(valid) or maps.shape[2] != maps.shape[3]:
+        return maps.float().flatten(2), torch.ones(len(maps), maps[0, 0].numel(), device=maps.device)
+    step = max(1, -(-maps.shape[2] // _MOST_SIDE))
+    weight = adaptive_avg_pool2d(valid, maps.shape[2:])[:, 0, ::step, ::step].flatten(1)
+    return maps[:, :, ::step, ::step].float().flatten(2), weight.to(maps.device)
 
 
 def _as_maps(layer: nn.Module, inputs: Tensor) -> Tensor:

@@ -87,11 +87,13 @@ def test_tokens_that_are_no_square_all_count():
 
 def test_moments_of_a_network_are_those_that_its_layers_see(forward):
     images = images_of(10, side=64)
-    seen = {}
-    handles = [
-        layer.register_forward_pre_hook(lambda _, inputs, name=name: seen.setdefault(name, inputs[0].double()))
-        for name, layer in normalisation_layers(forward.network).items()
-    ]
+    seen, handles = {}, []
+    for name, layer in normalisation_layers(forward.network).items():
+
+        def keep(_, inputs, name=name):
+            seen[name] = inputs[0].double()
+
+        handles.append(layer.register_forward_pre_hook(keep))
     with torch.inference_mode():
         forward.network(images)
     for handle in handles:
