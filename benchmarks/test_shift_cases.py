@@ -265,14 +265,15 @@ def test_a_failed_job_takes_those_with_it_that_need_it_and_no_others(tmp_path):
 def test_candidates_are_read_with_their_scores_and_verdicts(tmp_path):
     (tmp_path / "candidates" / "adabn-0").mkdir(parents=True)
     told = {
+        "chosen": "source",
         "candidates": [
-            {"label": "adabn-0", "adapter": "adabn", "score": 0.5, "guard": "priors drift", "chosen": False},
-            {"label": "lost", "adapter": "tent", "score": 0.4, "guard": None, "chosen": False},
-        ]
+            {"label": "source", "adapter": "source", "consistency": 0.6, "verdict": "chosen", "reason": ""},
+            {"label": "adabn-0", "adapter": "adabn", "consistency": 0.5, "verdict": "refused", "reason": "drift"},
+        ],
     }
     (tmp_path / "adaptation.json").write_text(json.dumps(told))
     (found,) = proposals(tmp_path)
-    assert (found.label, found.consistency, found.verdict, found.chosen) == ("adabn-0", 0.5, "priors drift", False)
+    assert (found.label, found.consistency, found.verdict, found.chosen) == ("adabn-0", 0.5, "refused: drift", False)
 
 
 def _pair(**finals) -> Pair:

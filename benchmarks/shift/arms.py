@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.shift.cases import CASES, SOURCES
+from benchmarks.shift.cases import CASES
 from benchmarks.shift.places import Places
 from benchmarks.shift.product import ARMS, FURTHER_ARMS, Effort, adapt, proposals
-from benchmarks.shift.training import source_settings
+from benchmarks.shift.training import source_settings, window_side
 from geoseg.errors import GeosegError
 
 EFFORTS = {
@@ -38,7 +38,7 @@ def run_arm(places: Places, case: str, seed: int, arm: str) -> None:
     told: dict[str, object] = {"error": None}
     started = time.perf_counter()
     try:
-        side = SOURCES[source].window * (1 if places.tier == "cpu" else 2)
+        side = window_side(places.tier, source)
         told["outcome"] = adapt(wish, effort, model, targets, folder / "package", settings, side=side)
     except GeosegError as error:
         told |= {"outcome": "failed", "error": str(error)}

@@ -39,6 +39,9 @@ class Source:
     class_balance: float = 0.5
     """Share of chips drawn for a rare class."""
 
+    augment: Mapping[str, float] = field(default_factory=lambda: {"gain": 0.1, "bias": 0.02, "gamma": 0.0})
+    """How strongly its chips are changed, beside turns and mirrors."""
+
     window: int = 128
     """Side of the windows that an adaptation takes from a target, px; twice that on a GPU."""
 
@@ -90,6 +93,8 @@ _ZION_LABELS: Labels = {
 _BUILDINGS = ((0, "other", "#f0f0f0"), (1, "building", "#d7301f"))
 _BUILDING_LABELS: Labels = {**_same(_BUILDINGS), 255: None}
 _REFLECTANCE = {"int16": 1e-4}
+_AERIAL = {"gain": 0.3, "bias": 0.06, "gamma": 0.3, "haze": 0.3, "grey": 0.5}
+"""As configs/landcover_rgb_ohio.yaml: with less, other colours leave the network at 2 points, and nothing to adapt."""
 
 SOURCES = {
     source.name: source
@@ -99,7 +104,7 @@ SOURCES = {
         ),
         Source(
             name="ohio", legend=_OHIO, labels={**_same(_OHIO), 255: None}, bands=("red", "green", "blue"), gsd=0.6,
-            steps=800,
+            steps=800, augment=_AERIAL,
         ),
         Source(
             name="naip_leafy", legend=_VIRGINIA, labels=_VIRGINIA_LABELS, bands=LANDSCAPE_BANDS, gsd=1.0, steps=250

@@ -91,13 +91,24 @@ def train_jobs(places: Places, pairs: list[tuple[str, int]]) -> list[Job]:
     return [*sources, *oracles]
 
 
+def reference_jobs(places: Places, pairs: list[tuple[str, int]]) -> list[Job]:
+    """What measures the reference statistics of sources that a training left without."""
+    return [
+        _job(
+            places, "refer", name, seed,
+            done=places.source_run(name, seed) / "referred", needs=(places.source_run(name, seed) / "done.json",),
+        )
+        for name, seed in _sources(pairs)
+    ]  # fmt: skip
+
+
 def arm_jobs(places: Places, pairs: list[tuple[str, int]], arms: Iterable[str]) -> list[Job]:
     """What adapts."""
     return [
         _job(
             places, f"adapt:{arm}", name, seed,
             done=places.arm_run(name, seed, arm) / "done.json",
-            needs=(places.source_run(CASES[name].source, seed) / "done.json",),
+            needs=(places.source_run(CASES[name].source, seed) / "referred",),
         )
         for name, seed in pairs
         for arm in arms
@@ -154,13 +165,9 @@ def train(cases: str, seeds: str, workers: int, tier: str, root: Path) -> None:
 @_options
 @click.option("--arms", default=",".join(ARMS), show_default=True, help="With commas.")
 def adapt(cases: str, seeds: str, workers: int, tier: str, root: Path, arms: str) -> None:
-    places, pairs = Places(root, tier), _pairs(cases, seeds)
-    wanted = _arms(arms)
-    _run(
-        [*train_jobs(places, pairs), *arm_jobs(places, pairs, wanted), *score_jobs(places, pairs, wanted)],
-        places,
-        workers,
-    )
+    places, pairs, wanted = Places(root, tier), _pairs(cases, seeds), _arms(arms)
+    before = [*data_jobs(places, pairs), *train_jobs(places, pairs), *reference_jobs(places, pairs)]
+    _run([*before, *arm_jobs(places, pairs, wanted), *score_jobs(places, pairs, wanted)], places, workers)
 
 
 @main.command(help="Score the sources and the oracles.")
@@ -208,6 +215,13 @@ def one(kind: str, name: str, seed: int, tier: str, root: Path) -> None:
         from benchmarks.shift.arms import run_arm, score_arm
 
         (run_arm if step == "adapt" else score_arm)(places, name, seed, arm)
+    elif step == "refer":
+        from benchmarks.shift.product import add_reference
+        from benchmarks.shift.training import source_settings, window_side
+
+        run = places.source_run(name, seed)
+        add_reference(run / "best", source_settings(places, name, seed), side=window_side(tier, name))
+        (run / "referred").touch()
     elif step == "report":
         from benchmarks.shift.shift_arm import measure_report
 

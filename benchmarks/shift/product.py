@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from geoseg.config.train import TrainSettings
 
@@ -120,45 +119,51 @@ def adapt(
 
 
 def proposals(output: Path) -> tuple[Proposal, ...]:
-    """What an adaptation tried, from the files that it left."""
+    """What an adaptation tried, from the files that it left; the model as it was is not among them."""
     told = json.loads((output / "adaptation.json").read_text(encoding="utf-8"))
-    found = []
-    for entry in told["candidates"]:
-        package = output / "candidates" / entry["label"]
-        if package.exists():
-            found.append(
-                Proposal(
-                    label=entry["label"],
-                    adapter=entry["adapter"],
-                    package=package,
-                    consistency=entry.get("score"),
-                    verdict=_verdict(entry.get("guard")),
-                    chosen=bool(entry.get("chosen")),
-                )
-            )
-    return tuple(found)
+    return tuple(
+        Proposal(
+            label=entry["label"],
+            adapter=entry["adapter"],
+            package=output / "candidates" / entry["label"],
+            consistency=entry["consistency"],
+            verdict=f"{entry['verdict']}: {entry['reason']}" if entry["reason"] else entry["verdict"],
+            chosen=entry["label"] == told["chosen"],
+        )
+        for entry in told["candidates"]
+        if (output / "candidates" / entry["label"]).exists()
+    )
 
 
-def _verdict(guard: object) -> str:
-    if guard is None:
-        return ""
-    if isinstance(guard, Mapping):
-        return str(guard.get("reason") or ("kept" if guard.get("passed") else "refused"))
-    return str(guard)
-
-
-def has_reference(model: Path) -> bool:
-    """Whether a package holds reference statistics."""
+def add_reference(model: Path, settings: TrainSettings, *, side: int) -> None:
+    """Measure the reference statistics of a package that has none, on the validation ground of its config."""
+    from geoseg.adaptation.source import open_source
+    from geoseg.config.adapt import AdaptSettings
+    from geoseg.models.device import choose_device
+    from geoseg.models.package import save_package
     from geoseg.models.zoo import load_model
+    from geoseg.shift.forward import Forward
+    from geoseg.shift.reference import measure_reference
+    from geoseg.shift.windows import Place, WindowSample
+    from geoseg.window import Window
 
-    return getattr(load_model(model), "reference", None) is not None
+    package = load_model(model)
+    if package.reference is not None:
+        return
+    asked = AdaptSettings(model=str(model), side=side, seed=settings.seed)
+    device = choose_device(settings.device)
+    forward = Forward(network=package.network, calibration=package.calibration, device=device)
+    with open_source(settings, package, asked) as ground:
+        place = Place(scene=0, window=Window(row=0, col=0, height=side, width=side))
+        sample = WindowSample(images=ground.chips, valid=ground.valid, places=(place,) * len(ground.chips))
+        reference = measure_reference(forward, package.normalizer, sample, ground.labels, ground.members)
+    save_package(replace(package, reference=reference), model, overwrite=True)
 
 
-def shift_report(model: Path, scenes: Sequence[Path], maps: Path | None = None) -> dict[str, object]:
-    """What `geoseg shift` says, with a competence map for each scene in a folder where one is given."""
-    command = [sys.executable, "-m", "geoseg", "shift", *map(str, scenes), "--model", str(model), "--json"]
-    if maps is not None:
-        command += ["--map", str(maps)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    report: dict[str, object] = json.loads(done.stdout)
-    return report
+def shift_report(model: Path, scenes: Sequence[Path], *, side: int, competence: Path | None = None) -> dict[str, Any]:
+    """What `geoseg shift` says, with a competence map of the one scene where a file is given for it."""
+    from geoseg.config.shift import ShiftSettings
+    from geoseg.predict.report import report_shift
+
+    settings = ShiftSettings(model=str(model), side=side)
+    return report_shift(list(scenes), settings, competence=competence).as_json()

@@ -6,17 +6,20 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 
 from benchmarks.shift.cases import CASES
 from benchmarks.shift.measures import auroc
 from benchmarks.shift.places import Places
 from benchmarks.shift.product import shift_report
 from benchmarks.shift.scorer import Truth, maps_of, open_truth
+from benchmarks.shift.training import window_side
 from geoseg.data.chips import IGNORED
+
+_NODATA = 255
 
 
 def measure_report(places: Places, case: str, seed: int) -> None:
@@ -24,7 +27,9 @@ def measure_report(places: Places, case: str, seed: int) -> None:
     model = places.source_run(CASES[case].source, seed) / "best"
     truth = open_truth(places, case, seed)
     started = time.perf_counter()
-    told: dict[str, Any] = shift_report(model, sorted(places.target_data(case, seed).glob("adapt_*_scene.tif")))
+    targets = sorted(places.target_data(case, seed).glob("adapt_*_scene.tif"))
+    side = window_side(places.tier, CASES[case].source)
+    told = shift_report(model, targets, side=side)
     seconds = time.perf_counter() - started
     expected = told.get("expected") or {}
     line = {
@@ -39,7 +44,7 @@ def measure_report(places: Places, case: str, seed: int) -> None:
             key: None if expected.get(name) is None else 100 * expected[name]
             for key, name in (("expected", "mean_iou"), ("low", "low"), ("high", "high"))
         },
-        "auroc": _competence_auroc(str(model), truth),
+        "auroc": _competence_auroc(model, truth, side),
         "seconds": round(seconds, 1),
     }
     result = places.result(case, seed, "shift")
@@ -47,18 +52,25 @@ def measure_report(places: Places, case: str, seed: int) -> None:
     result.write_text(json.dumps(line) + "\n", encoding="utf-8")
 
 
-def _competence_auroc(model: str, truth: Truth) -> float | None:
+def _competence_auroc(model: Path, truth: Truth, side: int) -> float | None:
     """How well competence tells right pixels from wrong ones on the score scenes."""
     scores, hits = [], []
-    for (scene, _), (predicted, codes) in zip(truth.scenes, maps_of(model, truth), strict=True):
+    for (scene, _), (predicted, codes) in zip(truth.scenes, maps_of(str(model), truth), strict=True):
         with tempfile.TemporaryDirectory() as folder:
-            shift_report(Path(model), [scene], Path(folder))
-            maps = sorted(Path(folder).glob("*.tif"))
-            if not maps:
-                return None
-            with rasterio.open(maps[0]) as competence:
-                values = competence.read(1)
-        known = (codes != IGNORED) & (values != 255)
+            file = Path(folder) / "competence.tif"
+            shift_report(model, [scene], side=side, competence=file)
+            with rasterio.open(file) as competence:
+                values = _resized(competence.read(1), codes.shape)
+        known = (codes != IGNORED) & (values != _NODATA)
         scores.append(values[known])
         hits.append(truth.sets.members[codes[known], predicted[known]])
     return auroc(np.concatenate(scores), np.concatenate(hits))
+
+
+def _resized(values: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The nearest pixel of a raster on another grid of the same ground."""
+    rows, cols = (
+        ((np.arange(wanted) + 0.5) * given / wanted).astype(np.intp)
+        for wanted, given in zip(shape, values.shape, strict=True)
+    )
+    return values[np.ix_(rows, cols)]

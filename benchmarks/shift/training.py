@@ -75,6 +75,11 @@ ORACLE_STEPS = 200
 BATCH = 8
 
 
+def window_side(tier: str, source: str) -> int:
+    """Side of the windows of a target that an adaptation or a shift report takes, px."""
+    return SOURCES[source].window * TIERS[tier].chip // TIERS["cpu"].chip
+
+
 def _ground(name: str, folder: Path, part: str, labels: Labels, split: str) -> SourceSettings:
     return SourceSettings(
         name=name,
@@ -155,7 +160,7 @@ def _settings(
         "batch_size": BATCH,
         "validate_every": iterations,
         "class_balance": source.class_balance,
-        "augment": AugmentSettings(gain=0.1, bias=0.02, gamma=0.0),
+        "augment": AugmentSettings.model_validate(source.augment),
         "optimiser": OptimiserSettings(learning_rate=learning_rate or tier.learning_rate, warmup=0.1, ema_decay=0.98),
         "cache_mb": 256,
         "device": tier.device,
