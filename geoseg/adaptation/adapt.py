@@ -36,7 +36,7 @@ from geoseg.errors import ModelError
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage
 from geoseg.models.zoo import find_model, load_model, read_card
-from geoseg.predict.target import sample_target
+from geoseg.predict.target import plan_target, sample_plans, scene_facts
 from geoseg.shift.accuracy import ExpectedAccuracy
 from geoseg.shift.forward import Forward
 from geoseg.shift.measure import measure_shift
@@ -88,7 +88,7 @@ def adapt_model(
     Args:
         settings: which model, which adapters, how long.
         targets: scenes of the ground to fit to, any rasters GDAL opens.
-        output: the folder to make: a model package with adaptation.json.
+        output: the folder to make: a model package with adaptation.json and report.html.
         source: config of labelled ground that the model was trained on; some adapters need it, the guard uses it.
         progress: called with what is being done, how much of it is done and how much there is.
         adapters: those to choose from, by name.
@@ -122,19 +122,13 @@ def _open(
         device=device,
         precision=choose_precision(settings.precision, device),
     )
-    sample = sample_target(
-        targets,
-        model=settings.model,
-        bands=settings.bands,
-        side=settings.side,
-        count=settings.windows,
-        seed=settings.seed,
-    )
+    plans = plan_target(targets, model=settings.model, bands=settings.bands)
+    sample = sample_plans(plans, side=settings.side, count=settings.windows, seed=settings.seed)
     learnt, held_out = split_sample(sample, held_out=_HELD_OUT)
     log.info("%d windows to learn from, %d to choose by", len(learnt), len(held_out))
     ground = None if source is None else stack.enter_context(open_source(source, package, settings))
     problem = Problem(package=package, target=learnt, settings=settings, source=ground, forward=forward)
-    shift = measure_shift(package, sample, forward)
+    shift = measure_shift(package, sample, forward, scenes=scene_facts(plans, sample))
     log.info("shift: %s", shift.verdict)
     return _Task(problem=problem, sample=sample, held_out=held_out, shift=shift)
 
@@ -166,7 +160,8 @@ def _decided(task: _Task, trial: Trial, refused: dict[str, str]) -> _Found:
     decision = Judge(trial.tried, package.reference, scores, names=names, seed=seed).decide()
     said = next(each for each in decision.scores if each.label == decision.chosen.label)
     if decision.chosen is not trial.source:
-        unasked = "" if scores is not None else "; without --source it was not scored on labelled ground"
+        unscored = decision.chosen.learnt and scores is None
+        unasked = "; without a source it was not scored on labelled ground" if unscored else ""
         reason = f"{said.label}: consistency {said.consistency:.3f}, {said.gain:+.3f}{unasked}"
         return _Found(outcome="adapted", reason=reason, decision=decision, tried=trial.tried, refused=refused)
     steadiest = max(decision.scores[1:], key=lambda each: each.consistency if each.reason else -1.0)

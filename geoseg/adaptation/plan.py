@@ -144,7 +144,9 @@ def _reason(name: str, adapter: Adapter, problem: Problem, shift: ShiftReport) -
         return refusal
     if name in shift.forbidden:
         return shift.forbidden[name]
-    return None if name in shift.suited else f"does not suit this shift ({shift.verdict}): --method {name} tries it"
+    if name in shift.suited or problem.package.reference is None:  # without a reference little is known of the shift
+        return None
+    return f"does not suit this shift ({shift.verdict}): --method {name} tries it"
 
 
 def _starts(ranked: Sequence[Ranked]) -> list[Ranked]:

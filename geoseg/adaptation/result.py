@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from geoseg.adaptation.candidate import Candidate, Problem
+from geoseg.adaptation.page import write_page
 from geoseg.config.adapt import AdaptSettings
 from geoseg.errors import OutputError
 from geoseg.models.card import CARD_FILE
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 ACCOUNT = "adaptation.json"
 """How the package came about, as JSON."""
+
+PAGE = "report.html"
+"""The same for people."""
 
 CANDIDATES = "candidates"
 """The folder of all candidates as model packages, where they are kept."""
@@ -187,7 +191,7 @@ class ResultFolder:
             raise OutputError(f"{output}: is no model package: choose another folder, this one is not replaced")
 
     def write(self, result: AdaptResult, package: ModelPackage, others: Iterable[ModelPackage]) -> None:
-        """Write the package, the account of how it came about, and the candidates that are kept.
+        """Write the package, the account of how it came about, its page, and the candidates that are kept.
 
         Raises:
             OutputError: if it cannot be written.
@@ -200,8 +204,10 @@ class ResultFolder:
                 save_package(package, staged)
                 for other in others:
                     save_package(other, staged / CANDIDATES / other.name)
-                text = json.dumps(result.as_json(), indent=2, allow_nan=False)
+                account = result.as_json()
+                text = json.dumps(account, indent=2, allow_nan=False)
                 (staged / ACCOUNT).write_text(text + "\n", encoding="utf-8")
+                write_page(staged / PAGE, account)
                 if output.exists():
                     output.replace(Path(hidden) / "old")
                 staged.replace(output)

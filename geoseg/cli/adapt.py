@@ -54,7 +54,7 @@ class _Rest(TypedDict):
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder to make: a model package, and adaptation.json with all candidates.",
+    help="Folder to make: a model package, and adaptation.json and report.html with all candidates.",
 )
 @settings_options(AdaptSettings)
 @click.option("--json", "as_json", is_flag=True, help="Write what was found as JSON.")
