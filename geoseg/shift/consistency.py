@@ -34,7 +34,7 @@ class Consistency:
         A constant map has 1: it says how steady a model is, not that it is right.
         """
         unions = self.unions.sum(axis=0)
-        return weighted_mean(_ratio(self.intersections.sum(axis=0), unions), unions)
+        return mean_iou(self.intersections.sum(axis=0), unions, unions)
 
     def of(self, numbers: NDArray[np.intp]) -> Consistency:
         """Of the windows of these numbers, each as often as it is named: a draw of a bootstrap over windows."""
@@ -86,21 +86,23 @@ def agreement(first: Tensor, second: Tensor, valid: Tensor, classes: int) -> Num
     return np.stack([counts[0], counts[1] + counts[2] - counts[0]])
 
 
-def weighted_mean(scores: Numbers, pixels: Numbers) -> float:
-    """Mean of scores of classes that fill some pixels each; classes of almost no pixels count almost nothing.
+def mean_iou(intersections: Numbers, unions: Numbers, pixels: Numbers) -> float:
+    """Mean IoU over classes that fill some pixels each; classes of almost no pixels count almost nothing.
 
     Counted fully, a class of a few stray pixels moves the mean of seven classes by fourteen points; left out below a
     limit, it makes the mean jump where its area passes the limit.
 
+    Args:
+        intersections: (classes,).
+        unions: (classes,); a class without any has an IoU of 0.
+        pixels: (classes,), by which a class counts.
+
     Returns:
-        0 where there are no pixels.
+        0 to 1; 0 where there are no pixels.
     """
     total = float(pixels.sum())
     if total == 0:
         return 0.0
     weights = np.minimum(1.0, pixels / total / FULL_SHARE)
-    return float((weights * scores).sum() / weights.sum())
-
-
-def _ratio(part: Numbers, whole: Numbers) -> Numbers:
-    return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+    iou = np.divide(intersections, unions, out=np.zeros_like(unions), where=unions > 0)
+    return float((weights * iou).sum() / weights.sum())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from geoseg.shift.consistency import Consistency, agreement, view_consistency, weighted_mean
+from geoseg.shift.consistency import Consistency, agreement, mean_iou, view_consistency
 from geoseg.shift.forward import Forward
 
 SIDE = 32
@@ -117,7 +117,7 @@ def test_agreement_is_what_counting_pixel_by_pixel_gives(seed: int) -> None:
 
 
 def test_a_few_stray_pixels_of_a_class_hardly_count() -> None:
-    scores = np.array([0.9, 0.8, 0.0])
-    assert weighted_mean(scores, np.array([5e5, 5e5, 3.0])) == pytest.approx(0.85, abs=1e-3)
-    assert weighted_mean(scores, np.array([5e5, 5e5, 5e5])) == pytest.approx(1.7 / 3)
-    assert weighted_mean(scores, np.zeros(3)) == 0
+    hits, unions = np.array([90.0, 80.0, 0.0]), np.array([100.0, 100.0, 100.0])
+    assert mean_iou(hits, unions, np.array([5e5, 5e5, 3.0])) == pytest.approx(0.85, abs=1e-3)
+    assert mean_iou(hits, unions, np.array([5e5, 5e5, 5e5])) == pytest.approx(1.7 / 3)
+    assert mean_iou(hits, unions, np.zeros(3)) == 0
