@@ -94,6 +94,7 @@ def _show_distances(report: ShiftReport) -> None:
     found, spread = report.distances, report.spread
     rows = (
         ("bands", found.bands, spread.get("bands")),
+        ("farthest band", found.worst_band, None),
         ("layers", found.layers, spread.get("layers")),
         ("layers, bands matched", found.layers_matched, spread.get("layers")),
         ("class shares", found.prior, spread.get("prior")),

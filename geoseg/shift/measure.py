@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from geoseg.models.package import ModelPackage
 from geoseg.models.reference import LayerMoments, Numbers, ReferenceStatistics
 from geoseg.raster.normalize import Normalizer
 from geoseg.shift.accuracy import ExpectedAccuracy, expected_accuracy, predictors_of
 from geoseg.shift.bands import band_quantiles, matching_curves
-from geoseg.shift.features import Listener, distances_of
+from geoseg.shift.features import Listener, distances_of, picked_features
 from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.moments import MomentSums, measure_moments, moment_distance
 from geoseg.shift.priors import corrected_prior, jensen_shannon
@@ -29,7 +28,7 @@ FAR_PERCENT = 99
 """A pixel is far where its features are farther than this share of the reference pixels', per cent."""
 
 _AT_ONCE = 8
-_MOST_PIXELS = 50_000
+_MOST_FEATURES = 20_000
 _CLAMP = 100.0  # standard deviations, as the engine has it
 _NO_REFERENCE = (
     "the package has no reference statistics: the distances of layers, classes and features and the accuracy to "
@@ -52,15 +51,17 @@ def measure_shift(
     """
     reference = package.reference
     quantiles = band_quantiles(seen_sample(sample, package.normalizer))
-    seen = _look(forward, _images(sample, package.normalizer), torch.from_numpy(sample.valid), reference)
-    shares = np.bincount(seen.classes, minlength=len(package.classes)) / max(len(seen.classes), 1)
-    corrected = None if reference is None else _corrected(seen, reference)
+    seen = _look(forward, _images(sample, package.normalizer), torch.from_numpy(sample.valid), package)
+    corrected = None if reference is None else corrected_prior(seen.shares, reference.confusion)
+    of_bands = radiometric_distances(quantiles, package.normalizer, reference)
+    of_bands = of_bands[np.isfinite(of_bands)]
     distances = Distances(
-        bands=_mean_of(radiometric_distances(quantiles, package.normalizer, reference)),
+        bands=float(of_bands.mean()) if len(of_bands) else None,
+        worst_band=float(of_bands.max(initial=0.0)),
         layers=None if reference is None else _told(moment_distance(reference.moments, seen.moments)),
         layers_matched=None if reference is None else _matched(package.normalizer, reference, sample, forward),
         prior=None if reference is None or corrected is None else jensen_shannon(corrected, reference.prior),
-        features=None if reference is None else seen.far,
+        features=seen.far,
     )
     expected = None if reference is None else _expected(package, reference, sample, forward)
     spread = {} if reference is None else dict(reference.spread)
@@ -70,7 +71,7 @@ def measure_shift(
         windows=len(sample),
         scenes=tuple(scenes),
         bands=_bands(package, quantiles),
-        classes=_classes(package, shares, corrected),
+        classes=_classes(package, seen.shares, corrected),
         distances=distances,
         spread=spread,
         expected=expected,
@@ -79,47 +80,45 @@ def measure_shift(
     )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:
     """What one pass of the network shows."""
 
-    moments: dict[str, LayerMoments] = field(default_factory=dict)
-    far: float | None = None
-    classes: NDArray[np.intp]
-    probabilities: NDArray[np.float32]
+    moments: Mapping[str, LayerMoments]
+    """By name of the layer."""
+
+    far: float | None
+    """Share of the pixels whose features are far; None without a reference or wholly usable pixels."""
+
+    shares: Numbers
+    """(classes,), of the predicted classes."""
 
 
 @torch.inference_mode()
-def _look(forward: Forward, images: Tensor, valid: Tensor, reference: ReferenceStatistics | None) -> _Seen:
+def _look(forward: Forward, images: Tensor, valid: Tensor, package: ModelPackage) -> _Seen:
     """Run the network once, some windows at a time."""
     sums = MomentSums(forward.network, np.zeros(len(images), dtype=np.intp))
-    most = max(1, _MOST_PIXELS // len(images)) * _AT_ONCE
-    classes, probabilities, far, met = [], [], 0, 0
+    counts, pixels = np.zeros(len(package.classes)), []
+    most = max(1, _MOST_FEATURES // len(images))
     with Listener(forward.network) as listener:
         for first in range(0, len(images), _AT_ONCE):
             there = valid[first : first + _AT_ONCE]
             with sums.listening(there, first=first):
                 logits = forward.logits(images[first : first + _AT_ONCE])
-            pixels = softmax_of(logits, forward.calibration).movedim(1, -1)[there]
-            classes.append(pixels.argmax(dim=1).numpy())
-            probabilities.append(pixels[:: max(1, len(pixels) // most)].numpy())
-            if reference is not None:
-                counts = _far_pixels(reference, listener.features, there)
-                far, met = far + counts[0], met + counts[1]
-    return _Seen(
-        moments=dict(sums.moments()),
-        far=far / met if met else None,
-        classes=np.concatenate(classes),
-        probabilities=np.concatenate(probabilities),
-    )
+            classes = softmax_of(logits, forward.calibration).argmax(dim=1)[there]
+            counts += np.bincount(classes.numpy(), minlength=len(counts))
+            if package.reference is not None:
+                pixels += picked_features(listener.features, there, most=most)
+    far = None if package.reference is None else _far_share(package.reference, np.concatenate(pixels))
+    return _Seen(moments=sums.moments(), far=far, shares=counts / max(counts.sum(), 1))
 
 
-def _far_pixels(reference: ReferenceStatistics, features: Tensor, valid: Tensor) -> tuple[int, int]:
-    """How many usable pixels of the features are far, and how many there are."""
-    usable = adaptive_avg_pool2d(valid[:, None].float(), features.shape[2:])[:, 0] > 1 / 2
-    limit = float(reference.features.distances[FAR_PERCENT])
-    far = (distances_of(reference.features, features) > limit) & usable
-    return int(far.sum()), int(usable.sum())
+def _far_share(reference: ReferenceStatistics, pixels: NDArray[np.float32]) -> float | None:
+    """Share of features (pixels, features) that are far."""
+    if not len(pixels):
+        return None
+    distances = distances_of(reference.features, torch.from_numpy(pixels.T[None, :, :, None]))
+    return float((distances > float(reference.features.distances[FAR_PERCENT])).float().mean())
 
 
 def _matched(
@@ -130,12 +129,6 @@ def _matched(
     images = _images(sample, replace(normalizer, curves=curves))
     found = measure_moments(forward, images, torch.from_numpy(sample.valid))
     return _told(moment_distance(reference.moments, found))
-
-
-def _corrected(seen: _Seen, reference: ReferenceStatistics) -> Numbers | None:
-    if not len(seen.probabilities):
-        return None
-    return corrected_prior(seen.probabilities, reference.confusion, reference.prior)
 
 
 def _expected(
@@ -190,11 +183,6 @@ def _classes(package: ModelPackage, shares: Numbers, corrected: Numbers | None) 
 
 def _images(sample: WindowSample, normalizer: Normalizer) -> Tensor:
     return sample.tensor(normalizer).clamp(-_CLAMP, _CLAMP)
-
-
-def _mean_of(distances: Numbers) -> float | None:
-    there = distances[np.isfinite(distances)]
-    return float(there.mean()) if len(there) else None
 
 
 def _told(distance: float) -> float | None:

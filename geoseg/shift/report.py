@@ -127,9 +127,10 @@ class ShiftReport:
     def as_json(self) -> dict[str, object]:
         """As plain values.
 
-        Keys: model, windows, verdict, sentence, suited (list), forbidden (by adapter), expected (mean_iou, low, high;
-        or null), distances and spread (bands, layers, layers_matched, prior, features; null = cannot be said), bands
-        (list), classes (list), scenes (list), unsaid (list). Shares and IoU are 0 to 1.
+        Keys: model, windows, verdict, sentence, suited (list), forbidden (reason by adapter), expected (mean_iou, low,
+        high; or null), distances (bands, worst_band, layers, layers_matched, prior, features; null = cannot be said),
+        spread (bands, layers, prior, features; empty without a reference), bands, classes and scenes (a list each, with
+        the names of `BandShift`, `ClassShare` and `SceneFacts`), unsaid (list). Shares and IoU are 0 to 1.
         """
         expected = self.expected
         return {

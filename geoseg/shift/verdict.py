@@ -10,16 +10,16 @@ from typing import Literal
 Verdict = Literal["fine", "radiometric", "prior", "content", "unusable"]
 
 LEAST_HIGH: Mapping[str, float] = MappingProxyType(
-    {"bands": 0.35, "layers": 0.3, "layers_matched": 0.3, "prior": 0.2, "features": 0.05}
+    {"bands": 0.35, "worst_band": 1.0, "layers": 0.3, "layers_matched": 0.3, "prior": 0.2, "features": 0.05}
 )
 """Below these a distance is never high, however small the spread of the reference is."""
 
 TIMES_SPREAD: Mapping[str, float] = MappingProxyType(
-    {"bands": 1.0, "layers": 1.5, "layers_matched": 1.5, "prior": 1.5, "features": 2.0}
+    {"bands": 1.0, "worst_band": 2.0, "layers": 1.5, "layers_matched": 1.5, "prior": 1.5, "features": 2.0}
 )
 """A distance is high above this many times the spread of the reference."""
 
-HIGH_UNCALIBRATED: Mapping[str, float] = MappingProxyType({"bands": 1.5})
+HIGH_UNCALIBRATED: Mapping[str, float] = MappingProxyType({"bands": 1.5, "worst_band": 2.3})
 """Limits where a package has no reference and distances are from the mean and deviation of its training imagery."""
 
 FALLEN = 0.6
@@ -41,6 +41,9 @@ class Distances:
 
     bands: float | None = None
     """Mean over the bands of the Wasserstein distance, in standard deviations of the reference."""
+
+    worst_band: float | None = None
+    """The same of the band that is farthest."""
 
     layers: float | None = None
     """Of the inputs of the normalisation layers."""
@@ -94,7 +97,7 @@ def limits_of(spread: Mapping[str, float]) -> Mapping[str, float]:
     """
     if not spread:
         return dict(LEAST_HIGH) | dict(HIGH_UNCALIBRATED)
-    known = dict(spread) | {"layers_matched": spread.get("layers", 0.0)}
+    known = dict(spread) | {"layers_matched": spread.get("layers", 0.0), "worst_band": spread.get("bands", 0.0)}
     return {name: max(least, TIMES_SPREAD[name] * known.get(name, 0.0)) for name, least in LEAST_HIGH.items()}
 
 
@@ -118,12 +121,16 @@ def judge(distances: Distances, spread: Mapping[str, float], checks: HardChecks)
     if reason:
         return Judgement(verdict="unusable", sentence=reason)
     high = {name for name, limit in limits.items() if (_of(distances, name) or 0.0) > limit}
+    if "worst_band" in high:
+        high.add("bands")
     if "bands" not in high and "prior" in high:
         return _prior()
     if "bands" in high and "prior" not in high and _fallen(distances, high):
         return _radiometric(distances)
     if high & {"bands", "prior", "layers", "features"}:
         return _content(high)
+    if distances.layers is None:
+        return Judgement(verdict="fine", sentence="The bands are like those of training; more cannot be told.")
     return Judgement(verdict="fine", sentence="The scenes are like the ground that the model was validated on.")
 
 

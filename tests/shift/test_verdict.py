@@ -14,7 +14,15 @@ SPREAD = {"bands": 0.4, "layers": 0.5, "prior": 0.2, "features": 0.05}
 LOW = Distances(bands=0.1, layers=0.1, layers_matched=0.1, prior=0.05, features=0.01)
 ADAPTERS = {"match", "adabn", "tent", "selftrain", "adversarial", "style"}
 NUMBERS = st.none() | st.floats(0, 20)
-DISTANCES = st.builds(Distances, bands=NUMBERS, layers=NUMBERS, layers_matched=NUMBERS, prior=NUMBERS, features=NUMBERS)
+DISTANCES = st.builds(
+    Distances,
+    bands=NUMBERS,
+    worst_band=NUMBERS,
+    layers=NUMBERS,
+    layers_matched=NUMBERS,
+    prior=NUMBERS,
+    features=NUMBERS,
+)
 
 
 def verdict_of(spread=SPREAD, checks=None, **changes):
@@ -26,6 +34,7 @@ def verdict_of(spread=SPREAD, checks=None, **changes):
     [
         ({}, "fine"),
         ({"bands": 2.0, "layers": 2.0}, "radiometric"),
+        ({"worst_band": 3.0}, "radiometric"),
         ({"bands": 2.0, "layers": 2.0, "layers_matched": 1.1}, "radiometric"),
         ({"bands": 2.0, "layers": 2.0, "layers_matched": 1.9}, "content"),
         ({"prior": 0.6}, "prior"),
