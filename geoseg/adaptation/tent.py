@@ -70,7 +70,7 @@ class TentStep:
         self._start_over()
 
     def __call__(self, batch: DomainBatch, *, factor: float) -> Mapping[str, float]:
-        """Learn from a batch; gives the entropy of its pixels that count, 0 where there are none.
+        """Learn from a batch; gives the weighed entropy of its pixels that count, 0 where there are none.
 
         Args:
             batch: on the CPU.
