@@ -64,7 +64,9 @@ class TentStep:
         self._precision = learning_precision(problem.forward.precision)
         self.network = problem.network().requires_grad_(requires_grad=False)
         """What candidates are taken from."""
-        self._parameters = [one.requires_grad_() for one in affine_parameters(self.network).values()]
+        self._parameters = list(affine_parameters(self.network).values())
+        for parameter in self._parameters:
+            parameter.requires_grad_()
         self._begin = state_of(self.network)
         self._entropy: tuple[float, float] | None = None
         self._start_over()
