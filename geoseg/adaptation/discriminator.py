@@ -51,7 +51,8 @@ def domain_loss(logits: Tensor, valid: Tensor, *, domain: int, classes: Tensor |
         domain: `SOURCE` or `TARGET`.
         classes: (n, classes, height, width) probabilities, needed with two outputs a class.
     """
-    size, logits = logits.shape[-2:], logits.float()
+    logits = logits.float()
+    size = (logits.shape[-2], logits.shape[-1])
     shares = functional.adaptive_avg_pool2d(valid.unsqueeze(1).to(logits.dtype), size).squeeze(1)
     if classes is None:
         truth = torch.full_like(logits, float(domain))

@@ -41,7 +41,8 @@ def fourier_style(source: Tensor, target: Tensor, *, beta: float) -> Tensor:
     ours, theirs = spectrum[low], torch.fft.rfft2(target.contiguous())[low]
     spectrum[low] = torch.polar(theirs.abs(), ours.angle())
     spectrum[..., 0, 0] = theirs[..., ours.shape[-2] // 2, 0]
-    return torch.fft.irfft2(spectrum, s=source.shape[-2:])
+    styled: Tensor = torch.fft.irfft2(spectrum, s=source.shape[-2:])
+    return styled
 
 
 def filled(images: Tensor, valid: Tensor) -> Tensor:
