@@ -30,10 +30,11 @@ _UNKNOWN = "-"
 @settings_options(ShiftSettings)
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
 def command(settings: ShiftSettings, scenes: tuple[str, ...], competence: Path | None, *, as_json: bool) -> None:
-    """Say how far scenes are from what a model knows, and what accuracy to expect. Needs no labels.
+    """Say how far scenes are from what a model knows.
 
-    The verdict is fine, radiometric (another light or sensor), prior (classes cover other shares of the ground),
-    content (the ground looks different) or unusable, with the adapters of `geoseg adapt` that suit and those that harm.
+    It needs no labels, and also tells what accuracy to expect. The verdict is fine, radiometric (another light or
+    sensor), prior (classes cover other shares of the ground), content (the ground looks different) or unusable, with
+    the adapters of `geoseg adapt` that suit it and those that would harm.
     """
     from geoseg.predict.report import report_shift  # noqa: PLC0415 - torch only where it runs, not for --help
 
