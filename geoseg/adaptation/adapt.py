@@ -156,8 +156,14 @@ def _decided(task: _Task, trial: Trial, refused: dict[str, str]) -> _Found:
     """What the guard lets through."""
     package, ground = task.problem.package, task.problem.source
     scores = None if ground is None else SourceScores(task.problem, ground)
-    names, seed = package.classes.names, task.problem.settings.seed
-    decision = Judge(trial.tried, package.reference, scores, names=names, seed=seed).decide()
+    decision = Judge(
+        trial.tried,
+        package.reference,
+        scores,
+        names=package.classes.names,
+        seed=task.problem.settings.seed,
+        prior_shift=task.shift.verdict == "prior",
+    ).decide()
     said = next(each for each in decision.scores if each.label == decision.chosen.label)
     if decision.chosen is not trial.source:
         unscored = decision.chosen.learnt and scores is None

@@ -41,6 +41,7 @@ class Judge:
         *,
         names: Sequence[str],
         seed: int,
+        prior_shift: bool = False,
     ) -> None:
         """Find the anchors.
 
@@ -50,12 +51,13 @@ class Judge:
             source_scores: of held-out ground of the source, where there is any.
             names: of the classes.
             seed: of the bootstrap.
+            prior_shift: whether the target is known to have other shares of the classes than the model's ground.
         """
         self._tried = tried
         self._scores = source_scores
         self._names = names
         self._seed = seed
-        self._source, *self._corrected = anchors_of(tried, reference)
+        self._source, *self._corrected = anchors_of(tried, reference, prior_shift=prior_shift)
 
     def decide(self) -> Decision:
         """Try candidates from the steadiest down until one passes; those after it are not scored on the source."""
@@ -72,7 +74,7 @@ class Judge:
     def _finding(self, tried: Tried, *, with_source: bool) -> Finding:
         return judge(
             tried.sight,
-            [self._source, *(each for each in self._corrected if each.label != tried.adapter)],
+            [self._source, *(each for each in self._corrected if each.family != family_of(tried))],
             self._asked(tried) if with_source else _unknown,
             names=self._names,
             seed=self._seed,
@@ -99,26 +101,37 @@ def unjudged(tried: Sequence[Tried]) -> Decision:
     return Decision(chosen=others[-1], scores=tuple(scores))
 
 
-def anchors_of(tried: Sequence[Tried], reference: ReferenceStatistics | None) -> list[Anchor]:
-    """The model as it was, then the steadiest candidate of each adapter that only changes statistics.
+def anchors_of(tried: Sequence[Tried], reference: ReferenceStatistics | None, *, prior_shift: bool) -> list[Anchor]:
+    """The model as it was, then the steadiest candidate of each family that only changes statistics.
 
     Such a one counts only where it is steadier than the model as it was and its class shares are near those that the
-    model expects, or those of its own ground; its label is that of its adapter.
+    model expects. These are the shares that it maps, its known errors undone, and, where no prior shift was found,
+    those of its own ground: under another sensor its maps say little of the shares.
     """
     source = tried[0]
     if source.sight is None:
         raise ValueError("the model as it was has to be finite")
-    prior = _expected_shares(source.sight, reference)
-    anchors = [Anchor(label=source.label, sight=source.sight, prior=prior)]
-    likely = [prior] if reference is None else [prior, reference.prior]
-    for name in STATISTICS:
-        of_adapter = [each for each in tried if each.adapter == name and each.sight is not None]
-        best = max(of_adapter, key=lambda each: each.score, default=None)
-        if best is None or best.sight is None or best.score < source.score + _LEAST_RISE:
+    priors = (_expected_shares(source.sight, reference),)
+    if reference is not None and not prior_shift:
+        priors = (*priors, reference.prior)
+    anchors = [Anchor(family=source.label, sight=source.sight, priors=priors)]
+    for each in _steadiest([each for each in tried if each.adapter in STATISTICS]):
+        if each.sight is None or each.score < source.score + _LEAST_RISE:
             continue
-        if min(jensen_shannon(best.sight.shares, each) for each in likely) <= LIMITS.drift:
-            anchors.append(Anchor(label=name, sight=best.sight, prior=best.sight.shares))
+        if min(jensen_shannon(each.sight.shares, prior) for prior in priors) <= LIMITS.drift:
+            anchors.append(Anchor(family=family_of(each), sight=each.sight, priors=(each.sight.shares,)))
     return anchors
+
+
+def family_of(tried: Tried) -> str:
+    """What was made alike: blends of the same statistics are no witnesses for one another."""
+    return f"{tried.adapter}-{tried.parameters.get('kind', '')}"
+
+
+def _steadiest(tried: Sequence[Tried]) -> list[Tried]:
+    """The best of each family."""
+    ordered = sorted((each for each in tried if each.sight is not None), key=lambda each: each.score)
+    return list({family_of(each): each for each in ordered}.values())
 
 
 def _expected_shares(sight: Sight, reference: ReferenceStatistics | None) -> Numbers:

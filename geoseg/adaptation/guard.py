@@ -55,14 +55,14 @@ class Anchor:
     candidate has to be near one anchor, and statistics that make the map steadier give further ones.
     """
 
-    label: str
-    """Of the candidate that it is."""
+    family: str
+    """Of the candidate that it is: what is made alike is not judged by it."""
 
     sight: Sight
     """What it says."""
 
-    prior: Numbers
-    """(classes,) shares of the classes that it expects."""
+    priors: tuple[Numbers, ...]
+    """(classes,) each: shares of the classes that may be expected by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ def vanished(sight: Sight, anchors: Sequence[Anchor], limits: Limits, *, names: 
 
 def drifted(sight: Sight, anchors: Sequence[Anchor], limits: Limits) -> str | None:
     """Whether the class shares are far from those that every anchor expects."""
-    least = min(jensen_shannon(sight.shares, anchor.prior) for anchor in anchors)
+    least = min(jensen_shannon(sight.shares, prior) for anchor in anchors for prior in anchor.priors)
     if least <= limits.drift:
         return None
     return f"its class shares drift by {least:.2f} bits, more than {limits.drift:g}"

@@ -50,7 +50,7 @@ def source(truth):
 
 
 def anchor(sight, label="source"):
-    return Anchor(label=label, sight=sight, prior=sight.shares)
+    return Anchor(family=label, sight=sight, priors=(sight.shares,))
 
 
 def asked(sight, *anchors, scores=lambda: None):
