@@ -111,10 +111,10 @@ def anchors_of(tried: Sequence[Tried], reference: ReferenceStatistics | None, *,
     source = tried[0]
     if source.sight is None:
         raise ValueError("the model as it was has to be finite")
-    priors = (_expected_shares(source.sight, reference),)
+    priors = [_expected_shares(source.sight, reference)]
     if reference is not None and not prior_shift:
-        priors = (*priors, reference.prior)
-    anchors = [Anchor(family=source.label, sight=source.sight, priors=priors)]
+        priors.append(reference.prior)
+    anchors = [Anchor(family=source.label, sight=source.sight, priors=tuple(priors))]
     for each in _steadiest([each for each in tried if each.adapter in STATISTICS]):
         if each.sight is None or each.score < source.score + _LEAST_RISE:
             continue
