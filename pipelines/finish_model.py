@@ -1,9 +1,10 @@
-"""Finishes a model package by its training config: calibrates it, draws the picture of its card, takes over its texts.
+"""Finishes a model package by its training config: calibrates and measures it, draws its picture, takes over its texts.
 
     python -m pipelines.finish_model runs/landcover_rgb_mean configs/landcover_rgb.yaml
 
 For packages that did not come straight out of a run, such as means of others. The calibration is fitted on the
-validation ground, the picture shows held-out ground. Score the package afterwards with `pipelines.score_model`.
+validation ground, which the reference statistics are of too; the picture shows held-out ground. Score the package
+afterwards with `pipelines.score_model`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from geoseg.data.label_sets import LabelSets
 from geoseg.data.sampling import Region
 from geoseg.data.splits import Split
 from geoseg.errors import GeosegError, ModelError
+from geoseg.models.calibration import Calibration
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, save_package
+from geoseg.models.reference import ReferenceStatistics
 from geoseg.models.zoo import load_model
+from geoseg.shift.forward import Forward
 from geoseg.training.judging import Judge, PixelSample, Viewer
 from geoseg.training.pictures import SampleBoard, draw_samples, small_png
+from geoseg.training.reference import ReferencePlan, measure_ground
 from geoseg.training.regions import close_regions, label_sets, open_regions
 from geoseg.training.remarks import remarks_kept
 from geoseg.training.scoring import by_source
@@ -61,20 +66,32 @@ class HeldOutGround:
 
     def show(self, package: ModelPackage, split: Split, viewers: list[Viewer]) -> None:
         """Let viewers see what a package says of the ground of a split."""
-        settings = self.settings
-        device = choose_device(settings.device)
+        forward = self._forward(package)
         judge = Judge(
             package.normalizer,
-            side=settings.tile,
-            gsd=settings.gsd,
-            device=device,
-            precision=choose_precision(settings.precision, device),
+            side=self.settings.tile,
+            gsd=self.settings.gsd,
+            device=forward.device,
+            precision=forward.precision,
         )
-        judge.show(package.network.to(device), self.regions[split], viewers)
+        judge.show(forward.network.to(forward.device), self.regions[split], viewers)
+
+    def measure(self, package: ModelPackage, calibration: Calibration) -> ReferenceStatistics | None:
+        """Reference statistics of the validation ground; None where its labels say nothing."""
+        forward, plan = (
+            replace(self._forward(package), calibration=calibration),
+            ReferencePlan.of(self.settings),
+        )
+        return measure_ground(forward, package.normalizer, self.regions["val"], self.sets.members, plan)
+
+    def _forward(self, package: ModelPackage) -> Forward:
+        device = choose_device(self.settings.device)
+        precision = choose_precision(self.settings.precision, device)
+        return Forward(network=package.network, device=device, precision=precision)
 
 
 def finish_model(package: ModelPackage, settings: TrainSettings) -> ModelPackage:
-    """The package calibrated, with a picture and the texts of its config.
+    """The package calibrated, with reference statistics, a picture and the texts of its config.
 
     Raises:
         ModelError: if the config has other classes or bands.
@@ -88,6 +105,7 @@ def finish_model(package: ModelPackage, settings: TrainSettings) -> ModelPackage
         board = SampleBoard(sources=len(by_source(ground.regions["test"])))
         ground.show(package, "test", [board])
         calibration = pixels.calibration(settings.calibration)
+        reference = ground.measure(package, calibration)
         figure = draw_samples(
             board.views(),
             settings.class_map,
@@ -101,11 +119,12 @@ def finish_model(package: ModelPackage, settings: TrainSettings) -> ModelPackage
         name=settings.name,
         calibration=calibration,
         picture=small_png(figure),
+        reference=reference,
         provenance={**package.provenance, **texts},
     )
 
 
-@click.command(help="Calibrate a package and draw the picture of its card, by its training config.")
+@click.command(help="Calibrate and measure a package and draw its picture, by its training config.")
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument("config", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def main(model: Path, config: Path) -> None:

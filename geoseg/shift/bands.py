@@ -51,7 +51,8 @@ def band_distances(reference: Numbers, target: Numbers) -> Numbers:
     Returns:
         (bands,), reference standard deviations; NaN for a band that either lacks.
     """
-    return np.trapezoid(np.abs(target - reference), LEVELS, axis=-1) / np.maximum(_spread(reference), _LEAST_STD)
+    moved = np.trapezoid(np.abs(target - reference), LEVELS, axis=-1)
+    return np.asarray(moved / np.maximum(_spread(reference), _LEAST_STD))
 
 
 def matching_curves(reference: Numbers, target: Numbers, *, kind: Literal["cdf", "moments"]) -> tuple[BandCurve, ...]:

@@ -1,4 +1,4 @@
-"""The end of a run: the best weights calibrated, scored, drawn and packaged for good."""
+"""The end of a run: the best weights calibrated, scored, drawn and packaged for good, with reference statistics."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from geoseg.models.calibration import Calibration
+from geoseg.models.reference import ReferenceStatistics
 from geoseg.models.zoo import load_model
+from geoseg.shift.forward import Forward
 from geoseg.training.best import Best
 from geoseg.training.curves import draw_curves, metrics_table
 from geoseg.training.judging import PixelSample, ScoreSheet
 from geoseg.training.pictures import SampleBoard, confusion_table, draw_confusion, draw_samples, small_png
+from geoseg.training.reference import ReferencePlan, measure_ground
 from geoseg.training.scoring import SplitScore, by_source, summarize
 from geoseg.training.setup import Setup
 
@@ -31,7 +34,7 @@ class Outcome:
 
 
 def finish(setup: Setup, best: Best) -> Outcome:
-    """Calibrate and score the best weights, write their package for good, and draw what came out.
+    """Calibrate and score the best weights, measure the validation ground, write their package for good, draw it all.
 
     Args:
         setup: parts of the run, whose package of best weights is there.
@@ -59,9 +62,19 @@ def finish(setup: Setup, best: Best) -> Outcome:
         calibration=calibration,
         scores=_scores_of(outcome, errors),
         picture=small_png(samples),
+        reference=_reference(setup, network, calibration),
     )
     _draw(setup, outcome, samples)
     return outcome
+
+
+def _reference(setup: Setup, network: nn.Module, calibration: Calibration) -> ReferenceStatistics | None:
+    """Of the validation ground; None after a trial run."""
+    ground, plan = setup.ground, ReferencePlan.of(setup.settings).within(setup.settings)
+    if plan is None:
+        return None
+    forward = Forward(network=network, calibration=calibration, device=setup.ranks.device, precision=setup.precision)
+    return measure_ground(forward, ground.normalizer, ground.regions("val"), ground.sets.members, plan)
 
 
 def _scored(

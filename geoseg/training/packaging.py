@@ -14,6 +14,7 @@ from geoseg.config.train import TrainSettings
 from geoseg.errors import ConfigError
 from geoseg.models.calibration import Calibration
 from geoseg.models.package import ModelPackage, save_package
+from geoseg.models.reference import ReferenceStatistics
 from geoseg.models.spec import NetworkSpec
 from geoseg.models.zoo import read_card
 from geoseg.raster.normalize import Normalizer
@@ -46,6 +47,7 @@ class PackageWriter:
         calibration: Calibration,
         scores: Mapping[str, object],
         picture: bytes | None = None,
+        reference: ReferenceStatistics | None = None,
     ) -> None:
         """Replace the package.
 
@@ -55,6 +57,7 @@ class PackageWriter:
             calibration: of its logits.
             scores: as plain JSON values.
             picture: a PNG for its card.
+            reference: statistics of the validation ground.
         """
         settings = self.settings
         package = ModelPackage(
@@ -71,6 +74,7 @@ class PackageWriter:
             calibration=calibration,
             provenance=self._provenance(best_iteration, scores),
             picture=picture,
+            reference=reference,
         )
         save_package(package, self.folder, overwrite=True)
 

@@ -50,3 +50,12 @@ def test_a_config_of_another_model_is_refused(config, tiny_model):
     settings = load_train_settings(config, {"bands": ["a", "b", "c"]})
     with pytest.raises(ModelError, match="its classes or bands are not those of the config"):
         finish_model(load_model(tiny_model), settings)
+
+
+def test_a_finished_package_knows_its_validation_ground(config, tiny_model, tmp_path):
+    finished = finish_model(load_model(tiny_model), load_train_settings(config))
+    save_package(finished, tmp_path / "finished")
+    reference = load_model(tmp_path / "finished").reference
+    assert reference.prior.sum() == pytest.approx(1)
+    assert reference.confusion.sum() == pytest.approx(64 * 64)
+    assert (reference.quantiles > 0).any()
