@@ -93,7 +93,7 @@ class _Sums:
         return mean.float(), (variance * (self._weight / (self._weight - 1))).float()
 
     def _meet(self, inputs: Tensor, weight: Tensor) -> None:
-        shares = adaptive_avg_pool2d(weight, inputs.shape[2:])
+        shares = adaptive_avg_pool2d(weight, (inputs.shape[2], inputs.shape[3]))
         count = float(shares.sum(dtype=torch.float64))
         if count < _LEAST_WEIGHT:
             self._layer.running_mean, self._layer.running_var = self._source

@@ -87,7 +87,7 @@ def moments_of(quantiles: Numbers) -> tuple[Numbers, Numbers]:
     """Mean and standard deviation of each band (bands,), without 0.5 % of the pixels at each end."""
     ends = np.array([np.interp((_TAIL, 1 - _TAIL), LEVELS, row) for row in quantiles])
     inner = np.clip(quantiles, ends[:, :1], ends[:, 1:])
-    means = np.trapezoid(inner, LEVELS, axis=-1)
+    means = np.asarray(np.trapezoid(inner, LEVELS, axis=-1))
     return means, np.sqrt(np.trapezoid((inner - means[:, None]) ** 2, LEVELS, axis=-1))
 
 
