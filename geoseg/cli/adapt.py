@@ -120,4 +120,6 @@ def _next_step(result: AdaptResult, folder: Path) -> str:
         return f"map with `geoseg predict SCENE --model {folder}`"
     if result.outcome == "unusable":
         return "holds the model as it was; label some of this ground and train on it (`geoseg train`)"
+    if result.shift.verdict == "fine":
+        return "holds the model as it was, which knows such ground"
     return "holds the model as it was; give --source or a larger --budget, or label some of this ground"
