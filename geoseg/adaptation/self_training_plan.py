@@ -19,10 +19,10 @@ class SelfTrainingPlan:
     weight_decay: float = 0.01
     """Of matrices and kernels."""
 
-    decay: float = 0.97
+    decay: float = 0.9
     """Of the teacher, a moving mean of weights and buffers."""
 
-    threshold: float = 0.9
+    threshold: float = 0.7
     """Confidence that a pseudo-label needs at most, 0 to 1."""
 
     quantile: float | None = 0.5
