@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,11 @@ from geoseg.raster.curves import BandCurve
 from geoseg.shift.bands import LEVELS, band_quantiles, matching_curves
 from geoseg.shift.batchnorm import has_batchnorm, recomputed_batchnorm
 from geoseg.shift.forward import Forward
+from geoseg.shift.radiometry import radiometric_distances, seen_sample
+from geoseg.shift.verdict import limits_of
 from geoseg.shift.windows import WindowSample
+
+log = logging.getLogger(__name__)
 
 KEPT = 0.5
 """Weight of the statistics of training in those of batch normalisation: all new ones harm where the ground is
@@ -55,6 +60,7 @@ def fitted(plan: PredictPlan, settings: PredictSettings, *, beside: Path) -> Ite
         return
     sample = sample_plans([plan], side=_SIDE, count=_WINDOWS, seed=0)
     package = load_package(plan.model)
+    _warn_of_nearness(plan, package, sample)
     changed = matched(package, sample) if settings.adapt == "match" else renormalised(package, sample, settings.device)
     with tempfile.TemporaryDirectory(prefix=".geoseg-model-", dir=beside) as hidden:
         path = Path(hidden) / "model"
@@ -86,6 +92,20 @@ def renormalised(package: ModelPackage, sample: WindowSample, device: str = "aut
         state = recomputed_batchnorm(forward, images, torch.from_numpy(sample.valid), keep=KEPT)
     package.network.cpu().load_state_dict(state)
     return package
+
+
+def _warn_of_nearness(plan: PredictPlan, package: ModelPackage, sample: WindowSample) -> None:
+    """Say so where the bands are as the model knows them, so that there is nothing to fit but much to harm."""
+    quantiles = band_quantiles(seen_sample(sample, package.normalizer))
+    distances = radiometric_distances(quantiles, package.normalizer, package.reference)
+    distances = distances[np.isfinite(distances)]
+    limits = limits_of({} if package.reference is None else package.reference.spread)
+    if len(distances) and distances.mean() <= limits["bands"] and distances.max() <= limits["worst_band"]:
+        log.warning(
+            "%s: its bands are as model %s knows them: fitting may take other shares of the classes for another light; "
+            "compare with --adapt none",
+            *(plan.source.path, package.name),
+        )
 
 
 def _curves(package: ModelPackage, sample: WindowSample) -> tuple[BandCurve, ...]:

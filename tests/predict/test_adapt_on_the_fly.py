@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,13 @@ def _without_batchnorm(network):
             if isinstance(layer, nn.BatchNorm2d):
                 setattr(parent, name, nn.GroupNorm(1, layer.num_features))
     return network
+
+
+@pytest.mark.parametrize(("gain", "is_told"), [(1.0, True), (0.1, False)])
+def test_a_scene_in_the_light_of_training_is_fitted_with_a_warning(predict, write_scene, caplog, gain, is_told):
+    with caplog.at_level(logging.WARNING):
+        predict(write_scene((SCENE * gain).astype(np.float32) / 255), adapt="match")
+    assert ("as model tiny knows them" in caplog.text) == is_told
 
 
 def test_nothing_is_left_beside_the_maps(predict, write_scene, tmp_path):
