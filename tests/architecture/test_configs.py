@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from geoseg.config.adapt import AdaptSettings
 from geoseg.config.evaluate import EvaluateSettings
 from geoseg.config.import_model import ImportSettings
 from geoseg.config.predict import PredictSettings
 from geoseg.config.sample import SampleSettings
 from geoseg.config.settings import load_settings, load_yaml
+from geoseg.config.shift import ShiftSettings
 from geoseg.config.train import load_train_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OF_COMMANDS = {
+    "adapt.yaml": AdaptSettings,
+    "shift.yaml": ShiftSettings,
     "predict.yaml": PredictSettings,
     "evaluate.yaml": EvaluateSettings,
     "import.yaml": ImportSettings,
