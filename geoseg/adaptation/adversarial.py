@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from geoseg.adaptation.candidate import Candidate, Problem
 from geoseg.adaptation.discriminator import SOURCE, TARGET, Health, build_discriminator, domain_loss, told_apart
 from geoseg.adaptation.learning import DomainBatch, TargetBatch
-from geoseg.adaptation.proposing import labelled, network_optimizer, proposals, seeded, usable
+from geoseg.adaptation.proposing import SourceStatistics, labelled, network_optimizer, proposals, seeded, usable
 from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.training.batches import TrainingBatch
@@ -50,8 +50,8 @@ class AdversarialPlan:
     least_loss: float
     """Of the discriminator: below it the network is not pulled; 0 = always pulled."""
 
-    fixed_statistics: bool
-    """Whether the layers that normalise keep the statistics of the source."""
+    two_statistics: bool
+    """Whether chips of the source are seen with its own statistics, and the network's become those of the target."""
 
     sgd: bool
     """Whether the network is moved by SGD with momentum 0.9, instead of AdamW."""
@@ -67,7 +67,7 @@ class AdversarialPlan:
             discriminator_rate=5e-4,
             width=32,
             least_loss=0.1,
-            fixed_statistics=True,
+            two_statistics=True,
             sgd=False,
         )
 
@@ -82,7 +82,7 @@ class AdversarialPlan:
             discriminator_rate=1e-4,
             width=64,
             least_loss=0.0,
-            fixed_statistics=False,
+            two_statistics=False,
             sgd=True,
         )
 
@@ -118,12 +118,13 @@ class AdversarialStep:
         self._device = problem.forward.device
         self._precision = learning_precision(problem.forward.precision)
         self._seed, self._done, self._left_out = problem.settings.seed, 0, 0
-        self._network = problem.network().train(not plan.fixed_statistics)
+        self._network = problem.network().train()
         with seeded(self._seed, torch.device("cpu")):
             outputs = 2 * classes if plan.by_class else 1
             discriminator = build_discriminator(classes, outputs=outputs, width=plan.width, side=problem.settings.side)
         self.discriminator = discriminator.to(self._device)
         """What the network plays against."""
+        self._statistics = SourceStatistics(self._network)
         self._optimizer = network_optimizer(self._network, rate=plan.rate, sgd=plan.sgd)
         self._against = torch.optim.Adam(self.discriminator.parameters(), lr=plan.discriminator_rate, betas=(0.9, 0.99))
         self._health = Health(least=plan.least_loss)
@@ -163,7 +164,7 @@ class AdversarialStep:
     def _from_labels(self, source: TrainingBatch) -> tuple[Tensor, float]:
         """Gradients of the labels; gives the logits, cut off, and the loss."""
         self._optimizer.zero_grad(set_to_none=True)
-        logits = self._logits(source.images)
+        logits = self._logits_of_source(source.images)
         loss = self._loss(logits, source.labels.to(self._device))
         loss.backward()  # type: ignore[no-untyped-call]
         return logits.detach(), float(loss.detach())
@@ -198,6 +199,12 @@ class AdversarialStep:
         with autocast(self._device, self._precision):
             logits: Tensor = self._network(images.to(self._device))
         return logits.float()
+
+    def _logits_of_source(self, images: Tensor) -> Tensor:
+        if not self._plan.two_statistics:
+            return self._logits(images)
+        with autocast(self._device, self._precision):
+            return self._statistics.logits(self._network, images.to(self._device)).float()
 
     def _judged(self, logits: Tensor, valid: Tensor, *, domain: int) -> tuple[Tensor, Tensor]:
         """What the discriminator says of logits, and the loss where they are to be of a domain."""

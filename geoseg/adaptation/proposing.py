@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from geoseg.adaptation.candidate import Candidate, Problem, state_of
 from geoseg.adaptation.learning import DomainBatch, Step, checkpoints
@@ -69,6 +70,25 @@ def network_optimizer(network: nn.Module, *, rate: float, sgd: bool) -> torch.op
     if sgd:
         return torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
     return make_optimizer(network, learning_rate=rate, weight_decay=1e-4)
+
+
+class SourceStatistics:
+    """Shows a network ground of the source with the statistics that its norms began with.
+
+    The network's own may meanwhile become those of other ground: two domains, one set of weights (Chang et al. 2019).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        """Keep the statistics that a network has now."""
+        self._buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+
+    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
+        """What the network says of images with the statistics kept; its own neither count nor change."""
+        training = network.training
+        network.eval()
+        logits: Tensor = functional_call(network, self._buffers, (images,))
+        network.train(training)
+        return logits
 
 
 @contextmanager

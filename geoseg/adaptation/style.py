@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from geoseg.adaptation.candidate import Candidate, Problem, SourceGround
 from geoseg.adaptation.fourier import filled, fourier_style
 from geoseg.adaptation.learning import DomainBatch, TargetBatch
-from geoseg.adaptation.proposing import labelled, network_optimizer, proposals, seeded, usable
+from geoseg.adaptation.proposing import SourceStatistics, labelled, network_optimizer, proposals, seeded, usable
 from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.raster.curves import BandCurve
@@ -38,7 +38,7 @@ class StylePlan:
     """Whether curves of the bands, over all windows of the target, take turns with them."""
 
     plain: bool
-    """Whether every other chip keeps its style."""
+    """Whether every other chip keeps its style, seen with the statistics of the source."""
 
     rate: float
     """Of the network, at its largest."""
@@ -48,9 +48,6 @@ class StylePlan:
 
     eta: float
     """Exponent of its penalty."""
-
-    fixed_statistics: bool
-    """Whether the layers that normalise keep the statistics of the source."""
 
     sgd: bool
     """Whether the network is moved by SGD with momentum 0.9, instead of AdamW."""
@@ -62,10 +59,9 @@ class StylePlan:
             betas=(),
             curves=True,
             plain=True,
-            rate=5e-4,
+            rate=3e-4,
             entropy=0.0,
             eta=2.0,
-            fixed_statistics=False,
             sgd=False,
         )
 
@@ -79,7 +75,6 @@ class StylePlan:
             rate=2.5e-4,
             entropy=0.005,
             eta=2.0,
-            fixed_statistics=False,
             sgd=True,
         )
 
@@ -108,11 +103,11 @@ class FourierStyle:
         return f"fourier-{self.beta:g}"
 
     def __call__(self, images: Tensor, valid: Tensor, target: TargetBatch) -> Tensor:
-        """As in `Restyle`; a band that image or window lacks stays as it is."""
+        """As in `Restyle`; a band that the window lacks stays as it is."""
         windows = torch.arange(len(images)) % len(target.images)
         theirs = filled(target.images, target.valid)[windows]
         ours = filled(images, valid)
-        there = (images != 0).any(dim=(2, 3), keepdim=True) & (theirs != 0).any(dim=(2, 3), keepdim=True)
+        there = (theirs != 0).any(dim=(2, 3), keepdim=True)
         return torch.where(there, fourier_style(ours, theirs, beta=self.beta), images)
 
 
@@ -178,7 +173,8 @@ class StyleStep:
         self._device = problem.forward.device
         self._precision = learning_precision(problem.forward.precision)
         self._seed, self._done = problem.settings.seed, 0
-        self._network = problem.network().train(not plan.fixed_statistics)
+        self._network = problem.network().train()
+        self._statistics = SourceStatistics(self._network)
         self._optimizer = network_optimizer(self._network, rate=plan.rate, sgd=plan.sgd)
         fourier = tuple(FourierStyle(beta=beta) for beta in plan.betas)
         self._styles: tuple[Restyle, ...] = (curve_style(problem, source), *fourier) if plan.curves else fourier
@@ -200,11 +196,14 @@ class StyleStep:
         plan, source = self._plan, labelled(batch)
         set_rate(self._optimizer, plan.rate * factor)
         self._optimizer.zero_grad(set_to_none=True)
-        images = self.styled(source.images, batch.target)
+        plain = self._plain(len(source.images))
+        images = torch.where(plain.view(-1, 1, 1, 1), source.images, self.styled(source.images, batch.target))
         with seeded(self._seed + self._done, self._device):
-            loss = self._loss(self._logits(images), source.labels.to(self._device))
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses = {"segmentation": float(loss.detach())}
+            losses = {
+                name: self._learnt(images[which], source.labels[which], is_plain=name == "plain")
+                for name, which in (("plain", plain), ("styled", ~plain))
+                if which.any()
+            }
             if plan.entropy:
                 losses["entropy"] = self._unsure(batch.target)
         nn.utils.clip_grad_norm_(self._network.parameters(), _CLIP)
@@ -213,15 +212,27 @@ class StyleStep:
         return losses
 
     def styled(self, images: Tensor, target: TargetBatch) -> Tensor:
-        """What the step learns from: images of the source, all or every other one in the style that has its turn."""
+        """Images of the source in the style that has its turn."""
         valid = usable(images)
         style = self._styles[self._done % len(self._styles)]
-        changed = torch.where(valid.unsqueeze(1), style(images, valid, target), images)
-        if not self._plan.plain:
-            return changed
+        there = valid.unsqueeze(1) & (images != 0).any(dim=(2, 3), keepdim=True)  # some chips lack a band
+        return torch.where(there, style(images, valid, target), images)
+
+    def _plain(self, count: int) -> Tensor:
+        """(n,) bool: which chips keep their style; it is the others' turn after each round of styles."""
         turn = self._done // len(self._styles)
-        kept = (torch.arange(len(images)) + turn) % 2 == 0
-        return torch.where(kept.view(-1, 1, 1, 1), images, changed)
+        return self._plan.plain & ((torch.arange(count) + turn) % 2 == 0)
+
+    def _learnt(self, images: Tensor, labels: Tensor, *, is_plain: bool) -> float:
+        """Add the gradients of some chips; gives the loss, by their share."""
+        logits = self._logits_of_plain(images) if is_plain else self._logits(images)
+        loss = self._loss(logits, labels.to(self._device)) / (2 if self._plan.plain else 1)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _logits_of_plain(self, images: Tensor) -> Tensor:
+        with autocast(self._device, self._precision):
+            return self._statistics.logits(self._network, images.to(self._device)).float()
 
     def _unsure(self, target: TargetBatch) -> float:
         """Add the gradients of the entropy; gives the loss."""

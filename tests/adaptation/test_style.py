@@ -71,16 +71,37 @@ def test_pixels_that_are_not_valid_stay_so_and_give_nothing(problem, plan):
     assert torch.equal(step.styled(batch.source.images, replace(batch.target, images=noise)), styled)
 
 
-def test_every_other_chip_keeps_its_style_in_turns(problem):
+@pytest.mark.parametrize("plan", [StylePlan.guarded(), StylePlan.published()])
+def test_a_band_that_a_chip_lacks_stays_without_numbers(problem, plan):
     batch = DomainBatches(problem)(0)
-    step = StyleStep(problem, replace(StylePlan.guarded(), plain=True))
-    images = batch.source.images
-    kept = []
-    for done in range(2 * len(step._styles)):
+    images = batch.source.images.clone()
+    images[1, 2] = 0
+    styled = StyleStep(problem, plan).styled(images, batch.target)
+    assert not styled[1, 2].any()
+    assert not torch.equal(styled[1, 1], images[1, 1])
+
+
+def test_every_other_chip_keeps_its_style_in_turns(problem):
+    step = StyleStep(problem, replace(StylePlan.guarded(), betas=(0.01,)))
+    plain = []
+    for done in range(4):
         step._done = done
-        styled = step.styled(images, batch.target)
-        kept.append([torch.equal(one, other) for one, other in zip(styled, images, strict=True)])
-    assert sorted(map(tuple, kept)) == [(False, True)] * len(step._styles) + [(True, False)] * len(step._styles)
+        plain.append(step._plain(3).tolist())
+    assert plain == [[True, False, True]] * 2 + [[False, True, False]] * 2
+    assert not StyleStep(problem, StylePlan.published())._plain(3).any()
+
+
+def test_plain_chips_leave_the_statistics_to_those_in_the_style(problem):
+    batch = DomainBatches(problem)(0)
+    images = batch.source.images.clone()
+    found = []
+    for brighter in (0.0, 5.0):
+        images[0] += brighter  # the plain one
+        step = StyleStep(problem, StylePlan.guarded())
+        step(replace(batch, source=replace(batch.source, images=images)), factor=1.0)
+        found.append({name: tensor.clone() for name, tensor in step.network.named_buffers()})
+    assert not moved(*found)
+    assert moved(found[0], dict(problem.package.network.named_buffers()))
 
 
 def test_the_entropy_penalty_is_charbonniers_on_normalised_entropy():
