@@ -89,8 +89,7 @@ def _quantiles(numbers: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Numbers
 def _spread(quantiles: Numbers) -> Numbers:
     """Standard deviations (bands,) by the width of the inner 90 %; by all pixels where that is nil."""
     low, high = np.array([np.interp(_WIDTH_LEVELS, LEVELS, row) for row in quantiles]).T
-    mean = np.trapezoid(quantiles, LEVELS, axis=-1)
-    whole = np.sqrt(np.trapezoid((quantiles - mean[..., None]) ** 2, LEVELS, axis=-1))
+    whole = np.array([_deviation(row) for row in quantiles])
     inner = (high - low) / _WIDTH_IN_STD
     return np.where(inner > 0, inner, whole)
 

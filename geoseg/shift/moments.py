@@ -100,7 +100,7 @@ class MomentSums:
         found = {}
         for name in self._layers:
             if name in self._sums:
-                count, total, squares = self._sums[name][:, slice(None) if which is None else which].sum(axis=1)
+                count, total, squares = self._sums[name][slice(None) if which is None else which].sum(axis=0)
                 if count[0] > 0:
                     mean = total / count
                     found[name] = LayerMoments(mean=mean, variance=np.maximum(squares / count - mean**2, 0))
@@ -109,12 +109,14 @@ class MomentSums:
     def _add(self, name: str, numbers: Tensor, weight: Tensor, groups: NDArray[np.intp]) -> None:
         """Take numbers (n, channels, pixels) with weights (n, pixels) of the windows of some groups."""
         groups = np.repeat(groups, len(numbers) // len(groups))
+        if numbers.device.type == "mps":  # which has no float64
+            numbers, weight = numbers.cpu(), weight.cpu()
         shares = weight[:, None]
         total = (numbers * shares).sum(dim=2, dtype=torch.float64).cpu().numpy()
         squares = (numbers.double() ** 2 * shares).sum(dim=2).cpu().numpy()
         count = np.broadcast_to(weight.sum(dim=1, dtype=torch.float64).cpu().numpy()[:, None], total.shape)
-        kept = self._sums.setdefault(name, np.zeros((3, int(self._groups.max()) + 1, total.shape[1])))
-        np.add.at(kept, (slice(None), groups), np.stack([count, total, squares]))
+        kept = self._sums.setdefault(name, np.zeros((int(self._groups.max()) + 1, 3, total.shape[1])))
+        np.add.at(kept, groups, np.stack([count, total, squares], axis=1))
 
 
 def _pixels(layer: nn.Module, inputs: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +128,7 @@ def _pixels(layer: nn.Module, inputs: Tensor, valid: Tensor) -> tuple[Tensor, Te
     if len(maps) != len(valid) or maps.shape[2] != maps.shape[3]:
         return maps.float().flatten(2), torch.ones(len(maps), maps[0, 0].numel(), device=maps.device)
     step = max(1, -(-maps.shape[2] // _MOST_SIDE))
-    weight = adaptive_avg_pool2d(valid, maps.shape[2:])[:, 0, ::step, ::step].flatten(1)
+    weight = adaptive_avg_pool2d(valid, (maps.shape[2], maps.shape[3]))[:, 0, ::step, ::step].flatten(1)
     return maps[:, :, ::step, ::step].float().flatten(2), weight.to(maps.device)
 
 
@@ -134,11 +136,12 @@ def _as_maps(layer: nn.Module, inputs: Tensor) -> Tensor:
     """As (n, channels, height, width): tokens in rows of a square where they fill one, else in one row."""
     if isinstance(layer, nn.LayerNorm) and not _has_channels_first(layer, inputs):
         inputs = inputs.movedim(-1, 1)
-    flat = inputs.flatten(2)
-    side = round(flat.shape[2] ** 0.5)
     if inputs.dim() == 4:  # noqa: PLR2004 - images, channels, rows, columns
         return inputs
-    return flat.unflatten(2, (side, side) if side**2 == flat.shape[2] else (1, flat.shape[2]))
+    flat = inputs.flatten(2)
+    count = flat.shape[2]
+    side = round(count**0.5)
+    return flat.reshape(*flat.shape[:2], *((side, side) if side**2 == count else (1, count)))
 
 
 def _has_channels_first(layer: nn.LayerNorm, inputs: Tensor) -> bool:
