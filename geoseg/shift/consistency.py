@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.models.reference import Numbers
-from geoseg.shift.forward import Forward
+from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.views import CHANGED, View
 
 FULL_SHARE = 0.01
@@ -61,11 +61,11 @@ def view_consistency(forward: Forward, images: Tensor, valid: Tensor, *, views: 
 
 
 def classes_of(forward: Forward, images: Tensor) -> tuple[Tensor, int]:
-    """Class indices (n, side, side) uint8 of calibrated logits, and how many classes there are."""
+    """Class indices (n, side, side) uint8 of calibrated probabilities, and how many classes there are."""
     parts, classes = [], 1
     for logits in forward.batches(images):
         classes = logits.shape[1]
-        parts.append(logits.argmax(dim=1).to(torch.uint8))
+        parts.append(softmax_of(logits, forward.calibration).argmax(dim=1).to(torch.uint8))
     if not parts:
         return torch.zeros(images[:, 0].shape, dtype=torch.uint8), classes
     return torch.cat(parts), classes

@@ -22,7 +22,7 @@ PREDICTORS = ("consistency", "soft_iou", "near")
 """Names, in the order of a fit."""
 
 _AT_ONCE = 8
-_NEAR_PERCENT = 95
+_NEAR_PERCENT = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,13 +39,13 @@ class Sighting:
     """(n, classes): the map has it."""
 
     trusted: Numbers
-    """(n, classes): probability of the class where the map has it."""
+    """(n, classes): probability of the class, averaged over the views, where the map has it."""
 
     believed: Numbers
-    """(n, classes): probability of the class everywhere."""
+    """(n, classes): the same everywhere."""
 
     near: Numbers
-    """(n, 2): pixels nearer to the reference ground's features than its farthest 5 %, and all; 0 where unknown."""
+    """(n, 2): pixels nearer to the reference ground's features than its farthest 1 %, and all; equal where unknown."""
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
@@ -65,7 +65,7 @@ class Sighting:
         """By name, each 0 to 1: the higher, the better a map is to be expected; without valid pixels 0.
 
         consistency is the IoU of maps with those of changed views, soft_iou the IoU that the probabilities promise,
-        near the share of pixels that are as near to the reference ground as 95 % of that are, over 95 %.
+        near the share of pixels that are as near to the reference ground as 99 % of that are, over 99 %.
         """
         united, mapped, trusted, believed, agreed = (
             counts.sum(axis=0) for counts in (self.united, self.mapped, self.trusted, self.believed, self.agreed)
@@ -93,46 +93,51 @@ def sight(
     Returns:
         The sums, and the map (n, side, side) uint8 as class indices.
     """
-    parts, maps = [], []
-    for seen, usable in zip(torch.split(images, _AT_ONCE), torch.split(valid, _AT_ONCE), strict=True):
+    found = [
+        _sight(forward, seen, usable, features=features, views=views)
+        for seen, usable in zip(torch.split(images, _AT_ONCE), torch.split(valid, _AT_ONCE), strict=True)
+    ]
+    return Sighting.joined(part for part, _ in found), torch.cat([chosen for _, chosen in found])
+
+
+def _sight(
+    forward: Forward, images: Tensor, valid: Tensor, *, features: FeatureStatistics | None, views: int
+) -> tuple[Sighting, Tensor]:
+    if features is None:
+        probabilities = forward.probabilities(images)
+        near = np.repeat(_pixels(valid)[:, None], 2, axis=1)
+    else:
         with Listener(forward.network) as listener:
-            probabilities = forward.probabilities(seen)
-            near = _near(features, listener.features, usable)
-        chosen = probabilities.argmax(dim=1)
-        agreed, united = _agreements(forward, seen, usable, chosen, (probabilities.shape[1], views))
-        mapped, trusted, believed = _beliefs(probabilities, chosen, usable)
-        parts.append(
-            Sighting(agreed=agreed, united=united, mapped=mapped, trusted=trusted, believed=believed, near=near)
-        )
-        maps.append(chosen.to(torch.uint8))
-    return Sighting.joined(parts), torch.cat(maps)
-
-
-def _agreements(
-    forward: Forward, images: Tensor, valid: Tensor, chosen: Tensor, counts: tuple[int, int]
-) -> tuple[Numbers, Numbers]:
-    classes, views = counts
-    found = np.zeros((2, len(images), classes))
+            probabilities = forward.probabilities(images)
+        near = _near(features, listener.features, valid)
+    classes = probabilities.shape[1]
+    chosen, mean, agreed = probabilities.argmax(dim=1), probabilities.clone(), np.zeros((2, len(images), classes))
+    times = torch.ones(valid.shape[1:])
     for view in CHANGED[:views]:
-        again = view.undone(forward.logits(view.images(images)).argmax(dim=1))
-        found += agreement(chosen, again, seen_in(view, valid), classes)
-    return found[0], found[1]
+        again = view.undone(forward.probabilities(view.images(images)))
+        agreed += agreement(chosen, again.argmax(dim=1), seen_in(view, valid), classes)
+        kept = view.kept(valid.shape[-1])
+        mean, times = mean + again * kept, times + kept
+    mapped, trusted, believed = _beliefs(mean / times, chosen, valid)
+    sums = Sighting(agreed=agreed[0], united=agreed[1], mapped=mapped, trusted=trusted, believed=believed, near=near)
+    return sums, chosen.to(torch.uint8)
 
 
 def _beliefs(probabilities: Tensor, chosen: Tensor, valid: Tensor) -> tuple[Numbers, Numbers, Numbers]:
     """Pixels by class in the map, what their own probabilities come to, and what all probabilities come to."""
     usable = valid[:, None]
     own = torch.zeros_like(probabilities).scatter_(1, chosen[:, None], 1.0) * usable
-    sums = (own, own * probabilities, probabilities * usable)
-    mapped, trusted, believed = (part.sum(dim=(2, 3), dtype=torch.float64).numpy() for part in sums)
+    mapped, trusted, believed = (_pixels(part) for part in (own, own * probabilities, probabilities * usable))
     return mapped, trusted, believed
 
 
-def _near(features: FeatureStatistics | None, maps: Tensor, valid: Tensor) -> Numbers:
+def _near(features: FeatureStatistics, maps: Tensor, valid: Tensor) -> Numbers:
     """(n, 2): near pixels and all, at the size of the features."""
-    if features is None:
-        pixels = valid.sum(dim=(1, 2)).double().numpy()
-        return np.stack([pixels, pixels], axis=1)
     usable = interpolate(valid[:, None].float(), maps.shape[-2:], mode="area")[:, 0] > 0.5  # noqa: PLR2004 - half
     near = distances_of(features, maps) <= float(features.distances[_NEAR_PERCENT])
-    return np.stack([part.sum(dim=(1, 2)).double().numpy() for part in (near & usable, usable)], axis=1)
+    return np.stack([_pixels(near & usable), _pixels(usable)], axis=1)
+
+
+def _pixels(maps: Tensor) -> Numbers:
+    """Sums over the pixels of maps (..., side, side)."""
+    return np.asarray(maps.sum(dim=(-2, -1), dtype=torch.float64).numpy())
