@@ -71,7 +71,7 @@ def _levels(images: Images, valid: NDArray[np.bool_]) -> tuple[Images, Images]:
 def _wave(bands: int, phase: float) -> Images:
     """A number from -1 to 1 for each band, all different: (1, bands, 1, 1)."""
     angles = _BAND_ANGLE * np.arange(1, bands + 1) + phase
-    return np.cos(angles).astype(np.float32)[None, :, None, None]
+    return np.asarray(np.cos(angles).astype(np.float32)[None, :, None, None], dtype=np.float32)
 
 
 def _contrast(standard: Images, strength: float) -> Images:
@@ -93,7 +93,7 @@ def _gamma(standard: Images, strength: float) -> Images:
     """The dark end lifted: a power of 1 / (1 + strength) between the 1st and 99th percentile of each band."""
     low, high = np.percentile(standard, (1, 99), axis=(0, 2, 3), keepdims=True)
     span = np.maximum(high - low, _TINY)
-    return np.clip((standard - low) / span, 0, 1.5) ** (1 / (1 + strength)) * span + low
+    return np.asarray(np.clip((standard - low) / span, 0, 1.5) ** (1 / (1 + strength)) * span + low, dtype=np.float32)
 
 
 def _haze(standard: Images, strength: float) -> Images:
@@ -104,7 +104,7 @@ def _haze(standard: Images, strength: float) -> Images:
 
 def _noise(standard: Images, strength: float) -> Images:
     """Noise of the sensor, independent by pixel and band."""
-    return standard + np.random.default_rng(7).normal(0, strength, standard.shape)
+    return np.asarray(standard + np.random.default_rng(7).normal(0, strength, standard.shape), dtype=np.float32)
 
 
 def _blur(standard: Images, strength: float) -> Images:
@@ -125,7 +125,7 @@ def _coarse(standard: Images, strength: float) -> Images:
 def _grey(standard: Images, strength: float) -> Images:
     """Colours that fade: a share of each band becomes the mean of all, at most 1."""
     share = min(strength, 1.0)
-    return (1 - share) * standard + share * standard.mean(axis=1, keepdims=True)
+    return np.asarray((1 - share) * standard + share * standard.mean(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _crosstalk(standard: Images, strength: float) -> Images:
