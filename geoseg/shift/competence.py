@@ -11,16 +11,17 @@ from torch.nn.functional import interpolate
 from geoseg.models.reference import FeatureStatistics, ReferenceStatistics
 from geoseg.shift.features import Listener, distances_of
 from geoseg.shift.forward import Forward
-from geoseg.shift.views import SYMMETRIES, View
+from geoseg.shift.views import CHANGED
 
 _AT_ONCE = 8
-_VIEWS = (SYMMETRIES[6], SYMMETRIES[3], SYMMETRIES[1])
+_VIEWS = CHANGED[:3]
+_LEAST = 1e-6
 
 
 def competence(
     forward: Forward, images: Tensor, valid: Tensor, reference: ReferenceStatistics | None = None
 ) -> NDArray[np.float32]:
-    """The probability of the mapped class, averaged over views; lowered where features are far from the reference.
+    """The probability of the mapped class, averaged over changed views; lower where features are far beyond the reference's.
 
     It orders pixels, and is no share of right ones: under a shift the probabilities promise too much. The same windows
     give the same numbers; memory follows eight windows, time four passes of the network.
@@ -45,20 +46,18 @@ def _trust(forward: Forward, images: Tensor, features: FeatureStatistics | None)
         probabilities = forward.probabilities(images)
         near = _nearness(features, listener.features, images.shape[-1])
     chosen = probabilities.argmax(dim=1, keepdim=True)
-    own = probabilities.gather(1, chosen)
+    own, times = probabilities.gather(1, chosen)[:, 0], torch.ones(images.shape[-2:])
     for view in _VIEWS:
-        own = own + _seen(forward, images, view).gather(1, chosen)
-    return own[:, 0] / (len(_VIEWS) + 1) * near
-
-
-def _seen(forward: Forward, images: Tensor, view: View) -> Tensor:
-    return view.undone(forward.probabilities(view.images(images)))
+        kept = view.kept(images.shape[-1])
+        again = view.undone(forward.probabilities(view.images(images))).gather(1, chosen)[:, 0]
+        own, times = own + again * kept, times + kept
+    return own / times * near
 
 
 def _nearness(features: FeatureStatistics | None, maps: Tensor, side: int) -> Tensor:
-    """(n, side, side), 1 at the centre of the reference ground's features, 1/2 at its farthest pixel, 0 far away."""
+    """(n, side, side), 1 as far as the farthest pixel of the reference ground, 1/2 at twice its distance."""
     if features is None:
         return torch.ones(1)
-    distances = distances_of(features, maps)
-    nearness = 1 / (1 + (distances / max(float(features.distances[-1]), 1e-6)) ** 2)
+    farthest = max(float(features.distances[-1]), _LEAST)
+    nearness = farthest / distances_of(features, maps).clamp(min=farthest)
     return interpolate(nearness[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0]
