@@ -21,7 +21,7 @@ _LEAST = 1e-6
 def competence(
     forward: Forward, images: Tensor, valid: Tensor, reference: ReferenceStatistics | None = None
 ) -> NDArray[np.float32]:
-    """The probability of the mapped class, averaged over changed views; lower where features are far beyond the reference's.
+    """The probability of the mapped class, averaged over changed views, lower far beyond the reference ground.
 
     It orders pixels, and is no share of right ones: under a shift the probabilities promise too much. The same windows
     give the same numbers; memory follows eight windows, time four passes of the network.
