@@ -124,7 +124,7 @@ def test_matched_quantiles_agree(first, second, seed):
     (curve,) = matching_curves(quantiles_of(reference), quantiles_of(target), kind="cdf")
     inner = (LEVELS > 0.006) & (LEVELS < 0.994)
     found, wanted = (quantiles_of(numbers)[0, inner] for numbers in (curve(target), reference))
-    np.testing.assert_allclose(found, wanted, atol=0.01 * np.ptp(reference))
+    assert np.abs(found - wanted).mean() < 1e-3 * np.ptp(reference)  # between two peaks a single one may be far off
 
 
 @pytest.mark.parametrize("kind", ["cdf", "moments"])

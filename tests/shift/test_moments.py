@@ -152,7 +152,7 @@ def moments_of(mean, variance):
 @given(means=st.tuples(*[st.floats(-3, 3)] * 2), stds=st.tuples(*[st.floats(0.3, 3)] * 2))
 def test_the_distance_is_the_mean_of_both_divergences(means, stds):
     one, other = (
-        torch.distributions.Normal(torch.tensor(mean).double(), torch.tensor(std).double())
+        torch.distributions.Normal(*torch.tensor([mean, std], dtype=torch.float64))
         for mean, std in zip(means, stds, strict=True)
     )
     both = (torch.distributions.kl_divergence(one, other) + torch.distributions.kl_divergence(other, one)) / 2
