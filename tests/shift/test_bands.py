@@ -90,7 +90,7 @@ def test_distances_are_scipys_over_the_spread(first, second, seed):
     found = band_distances(quantiles_of(reference), quantiles_of(target))[0]
     low, high = np.quantile(reference, (0.05, 0.95))
     expected = stats.wasserstein_distance(reference, target) / ((high - low) / (2 * stats.norm.ppf(0.95)))
-    assert found == pytest.approx(expected, rel=0.03, abs=0.01)
+    assert found == pytest.approx(expected, rel=0.06, abs=0.01)  # a step of digital numbers is 3 % of their spread
 
 
 def test_a_shift_by_the_spread_is_one_and_a_lost_band_is_nan():
