@@ -14,8 +14,8 @@ import torch
 
 import geoseg
 from geoseg.adaptation.candidate import Adapter, Problem
-from geoseg.adaptation.choice import Decision, Judge, unjudged
-from geoseg.adaptation.plan import ADAPTERS, SOURCE, choose, learning_runs, statistics_runs
+from geoseg.adaptation.choice import UNKNOWN, UNWITNESSED, Decision, Evidence, Judge, unjudged
+from geoseg.adaptation.plan import ADAPTERS, SOURCE, STATISTICS, choose, learning_runs, statistics_runs
 from geoseg.adaptation.result import (
     AdaptResult,
     Origin,
@@ -137,42 +137,50 @@ def _find(task: _Task, store: CandidateStore, adapters: Mapping[str, Adapter], p
     """Let adapters propose, and decide."""
     problem, settings = task.problem, task.problem.settings
     trial = Trial(problem, Selector(problem, task.held_out), store)
-    if task.shift.verdict == "unusable" and settings.method == "auto":
-        return _kept_source(trial, "unusable", task.shift.judgement.sentence, {})
     chosen = choose(problem, task.shift, adapters)
     budget = 60 * settings.budget
     trial.run(statistics_runs(chosen.names, adapters), seconds=budget, stage="statistics", progress=progress)
-    trial.run(learning_runs(chosen.names, trial.ranked, adapters), seconds=budget, stage="learning", progress=progress)
-    refused = {**chosen.refused, **trial.broken}
+    told, starts = dict(chosen.refused), trial.ranked
+    if settings.recipe == "published":
+        runs = learning_runs(chosen.names, trial.ranked[:1], adapters)
+    else:
+        starts = [each for each in starts if each.label in {SOURCE, *_judge(task, trial).corrections}]
+        runs = () if settings.method == "auto" and len(starts) == 1 else learning_runs(chosen.names, starts, adapters)
+        told |= {} if runs else {name: UNWITNESSED for name in chosen.names if name not in STATISTICS}
+    trial.run(runs, seconds=budget, stage="learning", progress=progress)
+    refused = {**told, **trial.broken}
     if settings.recipe == "published":
         return _published(trial, refused)
     trial.average()
     if len(trial.tried) == 1:
-        return _kept_source(trial, "kept-source", f"nothing was tried: {task.shift.judgement.sentence}", refused)
+        return _kept_source(task, trial, f"nothing was tried: {task.shift.judgement.sentence}", refused)
     return _decided(task, trial, refused)
+
+
+def _judge(task: _Task, trial: Trial) -> Judge:
+    package, ground = task.problem.package, task.problem.source
+    return Judge(
+        trial.tried,
+        package.reference,
+        None if ground is None else SourceScores(task.problem, ground),
+        names=package.classes.names,
+        seed=task.problem.settings.seed,
+        evidence=Evidence.of(task.shift) if package.reference is not None else UNKNOWN,
+    )
 
 
 def _decided(task: _Task, trial: Trial, refused: dict[str, str]) -> _Found:
     """What the guard lets through."""
-    package, ground = task.problem.package, task.problem.source
-    scores = None if ground is None else SourceScores(task.problem, ground)
-    decision = Judge(
-        trial.tried,
-        package.reference,
-        scores,
-        names=package.classes.names,
-        seed=task.problem.settings.seed,
-        prior_shift=task.shift.verdict == "prior",
-    ).decide()
+    decision = _judge(task, trial).decide()
     said = next(each for each in decision.scores if each.label == decision.chosen.label)
     if decision.chosen is not trial.source:
-        unscored = decision.chosen.learnt and scores is None
+        unscored = decision.chosen.learnt and task.problem.source is None
         unasked = "; without a source it was not scored on labelled ground" if unscored else ""
         reason = f"{said.label}: consistency {said.consistency:.3f}, {said.gain:+.3f}{unasked}"
         return _Found(outcome="adapted", reason=reason, decision=decision, tried=trial.tried, refused=refused)
     steadiest = max(decision.scores[1:], key=lambda each: each.consistency if each.reason else -1.0)
     reason = f"the guard refused every candidate; the steadiest, {steadiest.label}: {steadiest.reason}"
-    return _Found(outcome="kept-source", reason=reason, decision=decision, tried=trial.tried, refused=refused)
+    return _kept_source(task, trial, reason, refused, decision)
 
 
 def _published(trial: Trial, refused: dict[str, str]) -> _Found:
@@ -184,9 +192,19 @@ def _published(trial: Trial, refused: dict[str, str]) -> _Found:
     return _Found(outcome="adapted", reason=reason, decision=unjudged(trial.tried), tried=trial.tried, refused=refused)
 
 
-def _kept_source(trial: Trial, outcome: Outcome, reason: str, refused: dict[str, str]) -> _Found:
-    decision = Judge([trial.source], None, None, names=(), seed=0).decide()
-    return _Found(outcome=outcome, reason=reason, decision=decision, tried=trial.tried, refused=refused)
+def _kept_source(
+    task: _Task, trial: Trial, reason: str, refused: dict[str, str], decision: Decision | None = None
+) -> _Found:
+    """The model as it was, which may be of no use here."""
+    unusable = task.shift.verdict == "unusable"
+    decision = decision or _judge(task, trial).decide()
+    return _Found(
+        outcome="unusable" if unusable else "kept-source",
+        reason=task.shift.judgement.sentence if unusable else reason,
+        decision=decision,
+        tried=trial.tried,
+        refused=refused,
+    )
 
 
 def _result(task: _Task, found: _Found, targets: Sequence[str | Path], started: float) -> AdaptResult:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geoseg.adaptation.guard import LIMITS, Anchor, Finding, judge
+from geoseg.adaptation.guard import LIMITS, Anchor, Finding, judge, refused, undone
 from geoseg.adaptation.plan import STATISTICS
 from geoseg.adaptation.result import CandidateScore, GuardVerdict
 from geoseg.adaptation.selector import Sight
@@ -15,8 +15,34 @@ from geoseg.adaptation.source_scores import SourceScores
 from geoseg.adaptation.trial import Tried
 from geoseg.models.reference import Numbers, ReferenceStatistics
 from geoseg.shift.priors import corrected_prior, jensen_shannon
+from geoseg.shift.report import ShiftReport
 
 _LEAST_RISE = 0.005
+
+UNWITNESSED = (
+    "no correction of bands or statistics makes the map steadier, so nothing but what it learnt itself speaks for it"
+)
+"""Why what was learnt is not heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the shift report says of the target."""
+
+    layers_left: float | None
+    """Distance of the inputs of the normalisation layers once the bands are matched; None = not known."""
+
+    prior_shift: bool
+    """Whether the target is known to have other shares of the classes than the model's ground."""
+
+    @classmethod
+    def of(cls, shift: ShiftReport) -> Evidence:
+        """From a report."""
+        return cls(layers_left=shift.distances.layers_matched, prior_shift=shift.verdict == "prior")
+
+
+UNKNOWN = Evidence(layers_left=None, prior_shift=False)
+"""Of a package without reference statistics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +67,7 @@ class Judge:
         *,
         names: Sequence[str],
         seed: int,
-        prior_shift: bool = False,
+        evidence: Evidence = UNKNOWN,
     ) -> None:
         """Find the anchors.
 
@@ -51,34 +77,67 @@ class Judge:
             source_scores: of held-out ground of the source, where there is any.
             names: of the classes.
             seed: of the bootstrap.
-            prior_shift: whether the target is known to have other shares of the classes than the model's ground.
+            evidence: what the shift report says of the target.
         """
         self._tried = tried
         self._scores = source_scores
         self._names = names
         self._seed = seed
-        self._source, *self._corrected = anchors_of(tried, reference, prior_shift=prior_shift)
+        self._evidence = evidence
+        self._source, *self._corrected = anchors_of(tried, reference, prior_shift=evidence.prior_shift)
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """Labels of the candidates without learnt weights that pass, the steadiest first."""
+        return tuple(each.label for each in self._ordered(learnt=False) if self._correction(each).refusal is None)
 
     def decide(self) -> Decision:
-        """Try candidates from the steadiest down until one passes; those after it are not scored on the source."""
-        source, *others = self._tried
-        chosen, findings = source, dict[str, Finding]()
-        for each in sorted(others, key=lambda each: -each.score if each.sight is not None else 0.0):
-            free = chosen is not source
-            findings[each.label] = self._finding(each, with_source=not free)
-            if not free and findings[each.label].refusal is None:
+        """Judge corrections first, then what was learnt; of those that pass the steadiest is taken.
+
+        What learnt on the target made its own maps steadier on purpose, so its consistency alone speaks for nothing.
+        It is heard only where a correction that learnt nothing has passed: that shows a shift of the kind that can be
+        undone. Candidates less steady than the one that is taken are not scored on the source.
+        """
+        chosen, findings = self._tried[0], dict[str, Finding]()
+        for each in self._ordered(learnt=False):
+            findings[each.label] = self._correction(each)
+            if chosen is self._tried[0] and findings[each.label].refusal is None:
                 chosen = each
+        witness = chosen is not self._tried[0]
+        for each in self._ordered(learnt=True):
+            steadier = each.score > chosen.score
+            findings[each.label] = self._learnt(each, with_source=steadier, witness=witness)
+            if steadier and findings[each.label].refusal is None:
+                chosen = each
+        source, *others = self._tried
         scores = (_scored(source, None, "source"), *(self._said(each, findings, chosen) for each in others))
         return Decision(chosen=chosen, scores=scores)
 
-    def _finding(self, tried: Tried, *, with_source: bool) -> Finding:
-        return judge(
-            tried.sight,
-            [self._source, *(each for each in self._corrected if each.family != family_of(tried))],
-            self._asked(tried) if with_source else _unknown,
-            names=self._names,
-            seed=self._seed,
-        )
+    def _ordered(self, *, learnt: bool) -> list[Tried]:
+        """The candidates from the steadiest down."""
+        kept = [each for each in self._tried[1:] if each.learnt == learnt]
+        return sorted(kept, key=lambda each: -each.score if each.sight is not None else 0.0)
+
+    def _correction(self, tried: Tried) -> Finding:
+        """Of a candidate whose weights are the model's: it cannot have learnt anything wrong.
+
+        Where matching brings the layers back, the model as it was has seen wrong numbers, and what it was sure of is
+        not asked.
+        """
+        left, limits = self._evidence.layers_left, LIMITS
+        if left is not None:
+            reason = undone(left, LIMITS)
+            if reason is not None and tried.sight is not None:
+                return refused(reason)
+            limits = replace(LIMITS, agreement=0.0)
+        anchors = [self._source, *(each for each in self._corrected if each.family != family_of(tried))]
+        return judge(tried.sight, anchors, _unknown, names=self._names, seed=self._seed, limits=limits)
+
+    def _learnt(self, tried: Tried, *, with_source: bool, witness: bool) -> Finding:
+        anchors = [self._source, *self._corrected]
+        scores = self._asked(tried) if with_source else _unknown
+        found = judge(tried.sight, anchors, scores, names=self._names, seed=self._seed)
+        return found if witness or found.refusal is not None else replace(found, refusal=UNWITNESSED)
 
     def _asked(self, tried: Tried) -> Callable[[], tuple[float, float] | None]:
         """Other statistics of the target leave those of the source as they were: only learnt weights are scored."""

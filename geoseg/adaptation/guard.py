@@ -42,6 +42,9 @@ class Limits:
     agreement: float = 0.7
     """Least agreement where the model as it was is most confident."""
 
+    layers_left: float = 0.1
+    """Largest distance of the normalisation layers that may be left once the bands are matched."""
+
 
 LIMITS = Limits()
 """Chosen on the benchmark of shifts (docs/adaptation.md)."""
@@ -114,6 +117,26 @@ def judge(
     )
     refusal = next((found for check in checks if (found := check()) is not None), None)
     return Finding(refusal=refusal, gain=gain, p_value=p_value)
+
+
+def refused(reason: str) -> Finding:
+    """A refusal that needs no look at the candidate."""
+    return Finding(refusal=reason, gain=np.nan, p_value=np.nan)
+
+
+def undone(left: float, limits: Limits) -> str | None:
+    """Why a shift is not one of light or sensor, which corrections undo; None where it is.
+
+    Args:
+        left: distance of the inputs of the normalisation layers from the reference once the bands are matched.
+        limits: what may be left.
+    """
+    if left <= limits.layers_left:
+        return None
+    return (
+        f"matching the bands does not bring the network back to what it knows: its layers stay {left:.2f} away, "
+        f"at most {limits.layers_left:g} may be left"
+    )
 
 
 def gain_of(candidate: Consistency, source: Consistency, *, draws: int, seed: int) -> tuple[float, float]:

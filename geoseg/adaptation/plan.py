@@ -27,7 +27,10 @@ _ALL: tuple[Adapter, ...] = (Match(), AdaBn(), Tent(), SelfTraining(), Style(), 
 ADAPTERS: Mapping[str, Adapter] = MappingProxyType({adapter.name: adapter for adapter in _ALL})
 """By name, as in `--method`."""
 
-_BEGIN_ANYWHERE = ("selftrain",)
+_BEGIN_ANYWHERE = ("selftrain", "tent")
+
+_IN_AUTO = (*STATISTICS, "selftrain")
+"""The others were never the best of their run on the benchmark, and harmed most (docs/adaptation.md)."""
 _LEAST_RISE = 0.005
 
 
@@ -83,7 +86,9 @@ def choose(problem: Problem, shift: ShiftReport, adapters: Mapping[str, Adapter]
         refusal = adapters[method].refusal(problem)
         if refusal is not None:
             raise ModelError(f"method {method}: {refusal}")
-        return Choice(names=(method,), refused={})
+        before = [name for name in STATISTICS if name != method and name in adapters]
+        usable = [name for name in before if adapters[name].refusal(problem) is None]
+        return Choice(names=(*(() if _alone(problem) else usable), method), refused={})
     refused = {
         name: reason
         for name, adapter in adapters.items()
@@ -101,21 +106,21 @@ def statistics_runs(names: Iterable[str], adapters: Mapping[str, Adapter]) -> tu
 def learning_runs(names: Iterable[str], ranked: Sequence[Ranked], adapters: Mapping[str, Adapter]) -> tuple[Run, ...]:
     """Runs of adapters that learn, once it is known how steady other statistics make the model.
 
-    Self-training begins as the model was, and again on matched bands or on the target's statistics where these make
-    the model steadier: on wrong statistics it learns its own errors, and on right ones it reaches further than either
-    alone. Of the two the steadier one is taken; they undo the same shift, so they are never combined.
+    Self-training begins on matched bands or on the target's statistics where these make the model steadier: on wrong
+    statistics it learns its own errors, and on right ones it reaches further than either alone. The two undo the same
+    shift, so they are never combined; where neither helps it begins as the model was.
 
     Args:
         names: of the adapters to try.
         ranked: the model as it was and the candidates of those that learn nothing.
         adapters: by name.
     """
-    starts = _starts(ranked)
+    corrected: list[Ranked | None] = [*_starts(ranked)]
     return tuple(
         Run(name=_run_name(name, start), adapter=adapters[name], start=SOURCE if start is None else start.label)
         for name in names
         if name not in STATISTICS
-        for start in ([None, *starts] if name in _BEGIN_ANYWHERE else [None])
+        for start in ((corrected or [None]) if name in _BEGIN_ANYWHERE else [None])
     )
 
 
@@ -137,6 +142,14 @@ def named_for(run: Run, candidate: Candidate, problem: Problem) -> Candidate:
     return replace(candidate, adapter=run.name, label=f"{prefix}{candidate.label}", curves=curves)
 
 
+def _alone(problem: Problem) -> bool:
+    """Whether the adapter that the user asks for is all that is tried.
+
+    One that learns needs corrections beside it, to begin at and as witnesses of the guard; papers have none.
+    """
+    return problem.settings.method in STATISTICS or problem.settings.recipe == "published"
+
+
 def _reason(name: str, adapter: Adapter, problem: Problem, shift: ShiftReport) -> str | None:
     """Why an adapter is not tried."""
     refusal = adapter.refusal(problem)
@@ -144,9 +157,7 @@ def _reason(name: str, adapter: Adapter, problem: Problem, shift: ShiftReport) -
         return refusal
     if name in shift.forbidden:
         return shift.forbidden[name]
-    if name in shift.suited or problem.package.reference is None:  # without a reference little is known of the shift
-        return None
-    return f"does not suit this shift ({shift.verdict}): --method {name} tries it"
+    return None if name in _IN_AUTO else f"is tried only when asked for (--method {name})"
 
 
 def _starts(ranked: Sequence[Ranked]) -> list[Ranked]:

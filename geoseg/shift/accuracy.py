@@ -19,7 +19,7 @@ from geoseg.shift.forward import Forward
 from geoseg.shift.predictors import PREDICTORS, sight
 from geoseg.shift.windows import WindowSample
 
-_MOST_WINDOWS = 32
+_MOST_WINDOWS = 16
 _RIDGE = 0.1
 _LEAST = 0.01
 _ERROR_PERCENT = 90
@@ -91,7 +91,7 @@ def fit_accuracy(
 ) -> AccuracyFit:
     """Learn what accuracy goes with which predictors, on corruptions of ground with labels.
 
-    At most 32 windows are looked at, clean and in 16 corruptions that leave some of the accuracy: those that destroy
+    At most 16 windows are looked at, clean and in 16 corruptions that leave some of the accuracy: those that destroy
     all of it say little of real ground. That takes 68 passes of each window.
 
     Args:

@@ -13,8 +13,10 @@ from affine import Affine
 from torch.nn.functional import cross_entropy
 
 import geoseg.adaptation.adapt
+import geoseg.adaptation.plan
 from geoseg.adaptation.adapt import adapt_model
 from geoseg.adaptation.candidate import Candidate, state_of
+from geoseg.adaptation.choice import UNWITNESSED
 from geoseg.adaptation.match import Match
 from geoseg.config.adapt import AdaptSettings
 from geoseg.errors import ModelError, OutputError
@@ -165,6 +167,7 @@ def report(verdict="radiometric"):
 @pytest.fixture
 def adapt(trained, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(geoseg.adaptation.adapt, "measure_shift", lambda *_args, **_more: report())
+    monkeypatch.setattr(geoseg.adaptation.plan, "_IN_AUTO", ("match", *(each.name for each in ADAPTERS)))
 
     def run(*adapters, scene="flat", folder="out", **changes):
         values = {"model": str(trained), "side": SIDE, "windows": 24, "precision": "fp32", "device": "cpu"} | changes
@@ -198,17 +201,37 @@ def test_other_light_is_undone_and_the_package_is_one_like_any_other(adapt, trai
     assert {"adaptation.json", "report.html", "MODEL_CARD.md"} <= {file.name for file in adapt.output.iterdir()}
 
 
-def test_bad_candidates_are_refused_each_for_its_reason_and_the_model_stays_as_it_was(adapt, trained):
-    result = adapt(*ADAPTERS, scene="same")
+def test_bad_candidates_are_refused_each_for_its_reason(adapt):
+    result = adapt(Match(), *ADAPTERS)
     reasons = {each.adapter: each.reason for each in result.candidates if each.verdict == "refused"}
-    assert "vanishes" in reasons["tent"]
+    assert "vanishes" in reasons["match+tent"]
     assert "not finite" in reasons["adversarial"]
-    assert "agrees on" in reasons["style"]
-    assert "+0.000" in reasons["selftrain"]
+    assert (result.outcome, result.chosen.partition("-")[0]) == ("adapted", "match")
+
+
+@pytest.mark.parametrize(("bad", "why"), [(one_class, "vanishes"), (swapped, "agrees on"), (unchanged, "+0.000")])
+def test_where_nothing_passes_the_model_stays_as_it_was(bad, why, adapt, trained):
+    result = adapt(Match(), Fake("style", bad), scene="same", method="style")
     assert (result.outcome, result.chosen) == ("kept-source", "source")
+    assert why in next(each.reason for each in result.candidates if each.label == "style-1")
     assert "the guard refused every candidate" in result.reason
     assert weights(adapt.output) == weights(trained)
     assert load_package(adapt.output).name == "shades"
+
+
+def test_auto_learns_nothing_where_no_correction_passes(adapt):
+    learner = Fake("selftrain", unchanged)
+    result = adapt(Match(), learner, scene="same")
+    assert (result.outcome, learner.runs) == ("kept-source", 0)
+    assert result.refused["selftrain"] == UNWITNESSED
+
+
+def test_a_shift_that_matching_does_not_undo_is_left_alone(adapt, monkeypatch):
+    stays = replace(report(), distances=Distances(layers=2.0, layers_matched=0.5))
+    monkeypatch.setattr(geoseg.adaptation.adapt, "measure_shift", lambda *_args, **_more: stays)
+    result = adapt(Match())
+    assert result.outcome == "kept-source"
+    assert all("its layers stay 0.50 away" in each.reason for each in result.candidates[1:])
 
 
 def test_the_account_can_be_read_by_programs(adapt):
@@ -233,7 +256,7 @@ def test_the_account_can_be_read_by_programs(adapt):
 
 
 def test_means_of_the_model_and_of_what_it_learnt_are_candidates_too(adapt):
-    result = adapt(Fake("selftrain", unchanged), scene="same")
+    result = adapt(Fake("selftrain", unchanged), scene="same", method="selftrain")
     assert [each.label for each in result.candidates] == ["source", "selftrain-1", "selftrain-1-mean"]
 
 
@@ -256,26 +279,23 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(adapt, tmp_path
 def test_another_seed_does_not_go_on_with_what_was_left(adapt):
     first = Fake("selftrain", unchanged)
     with pytest.raises(KeyboardInterrupt):
-        adapt(first, Fake("tent", stopped))
-    adapt(first, seed=1)
+        adapt(Match(), first, Fake("tent", stopped))
+    adapt(Match(), first, seed=1)
     assert first.runs == 2
 
 
 def test_an_adapter_that_breaks_off_leaves_the_others(adapt):
     result = adapt(Match(), Fake("selftrain", broken))
     assert result.outcome == "adapted"
-    assert result.refused["selftrain"] == "the loss is nan"
     assert result.refused["match+selftrain"] == "the loss is nan"
 
 
-def test_where_the_shift_is_too_large_nothing_is_tried_unless_it_is_asked_for(adapt, trained, monkeypatch):
+def test_where_the_shift_is_too_large_and_nothing_undoes_it_the_outcome_says_so(adapt, trained, monkeypatch):
     monkeypatch.setattr(geoseg.adaptation.adapt, "measure_shift", lambda *_args, **_more: report("unusable"))
-    tried = Fake("selftrain", unchanged)
-    result = adapt(tried)
-    assert (result.outcome, result.reason, tried.runs) == ("unusable", "The light is another.", 0)
+    result = adapt(Match(), scene="same")
+    assert (result.outcome, result.reason) == ("unusable", "The light is another.")
     assert weights(adapt.output) == weights(trained)
-    assert adapt(tried, method="selftrain", folder="asked").outcome == "kept-source"
-    assert tried.runs == 1
+    assert adapt(Match(), folder="undone").outcome == "adapted"
 
 
 def test_a_published_recipe_is_neither_selected_nor_guarded(adapt):
