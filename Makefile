@@ -10,7 +10,7 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models test check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-shift test check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
@@ -21,6 +21,7 @@ help:
 	@echo "make demo-model  train the demo model again"
 	@echo "make models      train the packaged models again (GEOSEG_DATA, two hours)"
 	@echo "make bench-models  score the packaged models; buildings with each area left out (GEOSEG_DATA)"
+	@echo "make bench-shift  train, shift, adapt and score on 16 pairs of domains (GEOSEG_DATA, two hours)"
 	@echo "make clean       remove what these targets made"
 
 install: $(VENV)/.installed
@@ -111,6 +112,13 @@ bench-models: runs/landcover_rgb_ohio/best/model.json
 	  --areas banepa,zanzibar,nairobi,massachusetts --iterations 200 --start runs/landcover_rgb_ohio/best
 	$(BIN)/python -m pipelines.score_models -o runs/scores configs/landcover_rgb.yaml configs/landcover_rgbn.yaml \
 	  configs/landcover_ms.yaml configs/buildings_rgb.yaml
+
+# The tables of docs/adaptation.md; TIER=gpu for a larger network, what is there is not done again
+TIER ?= cpu
+bench-shift: install
+	$(BIN)/python -m benchmarks.shift adapt --workers $(WORKERS) --tier $(TIER) -o runs/shift
+	$(BIN)/python -m benchmarks.shift report --workers $(WORKERS) --tier $(TIER) -o runs/shift
+	$(BIN)/python -m benchmarks.shift table --tier $(TIER) -o runs/shift
 
 # One thread for each worker: more would fight for the same cores
 test: install

@@ -17,7 +17,7 @@ from benchmarks.shift.training import source_settings, window_side
 from geoseg.errors import GeosegError
 
 EFFORTS = {
-    "cpu": Effort(budget=3.0, steps=120, windows=96, device="cpu"),
+    "cpu": Effort(budget=3.0, steps=60, windows=96, device="cpu"),
     "gpu": Effort(budget=15.0, steps=1500, windows=256, device="auto"),
 }
 """By tier."""

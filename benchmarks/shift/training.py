@@ -69,7 +69,7 @@ TIERS = {
 }
 """By name."""
 
-ORACLE_STEPS = 200
+ORACLE_STEPS = 80
 """Of an oracle on the CPU."""
 
 BATCH = 8
