@@ -32,16 +32,20 @@ class Evidence:
     layers_left: float | None
     """Distance of the inputs of the normalisation layers once the bands are matched; None = not known."""
 
+    far: float
+    """Share of the pixels whose features are farther than 99 % of the reference's, 0 to 1."""
+
     prior_shift: bool
     """Whether the target is known to have other shares of the classes than the model's ground."""
 
     @classmethod
     def of(cls, shift: ShiftReport) -> Evidence:
         """From a report."""
-        return cls(layers_left=shift.distances.layers_matched, prior_shift=shift.verdict == "prior")
+        told = shift.distances
+        return cls(layers_left=told.layers_matched, far=told.features or 0.0, prior_shift=shift.verdict == "prior")
 
 
-UNKNOWN = Evidence(layers_left=None, prior_shift=False)
+UNKNOWN = Evidence(layers_left=None, far=0.0, prior_shift=False)
 """Of a package without reference statistics."""
 
 
@@ -126,7 +130,7 @@ class Judge:
         """
         left, limits = self._evidence.layers_left, LIMITS
         if left is not None:
-            reason = undone(left, LIMITS)
+            reason = undone(left, self._evidence.far, LIMITS)
             if reason is not None and tried.sight is not None:
                 return refused(reason)
             limits = replace(LIMITS, agreement=0.0)

@@ -45,6 +45,9 @@ class Limits:
     layers_left: float = 0.1
     """Largest distance of the normalisation layers that may be left once the bands are matched."""
 
+    far: float = 0.05
+    """Largest share of pixels with features unlike nearly all of the reference."""
+
 
 LIMITS = Limits()
 """Chosen on the benchmark of shifts (docs/adaptation.md)."""
@@ -124,19 +127,25 @@ def refused(reason: str) -> Finding:
     return Finding(refusal=reason, gain=np.nan, p_value=np.nan)
 
 
-def undone(left: float, limits: Limits) -> str | None:
-    """Why a shift is not one of light or sensor, which corrections undo; None where it is.
+def undone(left: float, far: float, limits: Limits) -> str | None:
+    """Why a shift is not one of light or sensor alone, which corrections undo; None where it is.
 
     Args:
         left: distance of the inputs of the normalisation layers from the reference once the bands are matched.
+        far: share of the pixels whose features are farther than 99 % of the reference's, 0 to 1.
         limits: what may be left.
     """
-    if left <= limits.layers_left:
-        return None
-    return (
-        f"matching the bands does not bring the network back to what it knows: its layers stay {left:.2f} away, "
-        f"at most {limits.layers_left:g} may be left"
-    )
+    if left > limits.layers_left:
+        return (
+            f"matching the bands does not bring the network back to what it knows: its layers stay {left:.2f} away, "
+            f"at most {limits.layers_left:g} may be left"
+        )
+    if far > limits.far:
+        return (
+            f"the ground itself is new: the features of {far:.0%} of the pixels are unlike the reference's, "
+            f"at most {limits.far:.0%} may be"
+        )
+    return None
 
 
 def gain_of(candidate: Consistency, source: Consistency, *, draws: int, seed: int) -> tuple[float, float]:

@@ -226,12 +226,19 @@ def test_auto_learns_nothing_where_no_correction_passes(adapt):
     assert result.refused["selftrain"] == UNWITNESSED
 
 
-def test_a_shift_that_matching_does_not_undo_is_left_alone(adapt, monkeypatch):
-    stays = replace(report(), distances=Distances(layers=2.0, layers_matched=0.5))
+@pytest.mark.parametrize(
+    ("distances", "why"),
+    [
+        (Distances(layers=2.0, layers_matched=0.5), "its layers stay 0.50 away"),
+        (Distances(layers=2.0, layers_matched=0.05, features=0.2), "the features of 20% of the pixels are unlike"),
+    ],
+)
+def test_a_shift_that_matching_does_not_undo_is_left_alone(distances, why, adapt, monkeypatch):
+    stays = replace(report(), distances=distances)
     monkeypatch.setattr(geoseg.adaptation.adapt, "measure_shift", lambda *_args, **_more: stays)
     result = adapt(Match())
     assert result.outcome == "kept-source"
-    assert all("its layers stay 0.50 away" in each.reason for each in result.candidates[1:])
+    assert all(why in each.reason for each in result.candidates[1:])
 
 
 def test_the_account_can_be_read_by_programs(adapt):
