@@ -159,7 +159,9 @@ def _radiometric(distances: Distances) -> Judgement:
     known = distances.layers is not None
     effect = "and matching them brings the network back to what it knows" if known else "by light, haze or sensor"
     return Judgement(
-        verdict="radiometric", sentence=f"The bands differ from the reference, {effect}.", suited=("match", "adabn")
+        verdict="radiometric",
+        sentence=f"The bands differ from the reference, {effect}.",
+        suited=("match", "adabn", "selftrain"),
     )
 
 
@@ -170,7 +172,6 @@ def _prior() -> Judgement:
         verdict="prior",
         sentence="The bands are as the model knows them, but classes cover other shares of the ground: "
         "leave its statistics alone.",
-        suited=("selftrain",),
         forbidden=MappingProxyType({"adabn": reason, "tent": reason, "adversarial": pushed}),
     )
 
@@ -188,7 +189,7 @@ def _content(high: set[str]) -> Judgement:
         verdict="content",
         sentence=f"The ground itself looks different: {what} differ from the reference, and radiometry alone does not "
         "explain it.",
-        suited=("match", "selftrain") if "bands" in high else ("selftrain",),
+        suited=("match", "selftrain") if "bands" in high else (),
         forbidden=MappingProxyType({"tent": reason} if shares else {}),
     )
 
