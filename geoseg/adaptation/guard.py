@@ -42,7 +42,7 @@ class Limits:
     agreement: float = 0.7
     """Least agreement where the model as it was is most confident."""
 
-    layers_left: float = 0.1
+    layers_left: float = 0.12
     """Largest distance of the normalisation layers that may be left once the bands are matched."""
 
     far: float = 0.05
