@@ -122,4 +122,4 @@ def _next_step(result: AdaptResult, folder: Path) -> str:
         return "holds the model as it was; label some of this ground and train on it (`geoseg train`)"
     if result.shift.verdict == "fine":
         return "holds the model as it was, which knows such ground"
-    return "holds the model as it was; give --source or a larger --budget, or label some of this ground"
+    return "holds the model as it was; to do better, label some of this ground and train on it (`geoseg train`)"
