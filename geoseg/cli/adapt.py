@@ -61,11 +61,12 @@ class _Rest(TypedDict):
 def command(
     settings: AdaptSettings, targets: tuple[str, ...], more: tuple[str, ...], **rest: Unpack[_Rest]
 ) -> int | None:
-    """Fit a model to other ground without labels; keep it as it is where that does not help.
+    """Fit a model to other ground without labels.
 
-    Adapters propose candidates. The one whose maps change least when held-out windows are turned, mirrored and
-    brightened is taken, if it is steadier than the model as it was by more than chance and the guard sees no harm in
-    it. DIR is a model package like any other: `geoseg predict SCENE --model DIR`.
+    Where that does not help, the model stays as it is. Adapters propose candidates. The one whose maps change least
+    when held-out windows are turned, mirrored and brightened is taken, if it is steadier than the model as it was by
+    more than chance and the guard sees no harm in it. DIR is a model package like any other:
+    `geoseg predict SCENE --model DIR`.
 
     Ctrl-C ends it; the same command goes on after the last adapter that came through.
     """

@@ -20,7 +20,8 @@ class AdaptSettings(Settings):
     model: str = Field(min_length=1, description="Model package to fit: a packaged name, a directory or a zip.")
     method: Method = Field(
         default="auto",
-        description="Adapter to try; auto tries those that suit the shift and keeps the best, or the model as it is.",
+        description="Adapter to try, beside the corrections it begins with; auto corrects bands and statistics and, "
+        "where that helps, lets the model train itself from there.",
     )
     name: str | None = Field(
         default=None,

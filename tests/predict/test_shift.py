@@ -117,7 +117,7 @@ def test_within_one_tile_the_map_is_the_competence_of_its_window(mapped):
     expected = engine.probabilities(padded[None], usable)[0, 0].numpy()
     numbers = package.normalizer.apply(padded[None].astype(np.float32) / 255, usable)
     again = competence(forward, torch.from_numpy(numbers), torch.from_numpy(usable), None)
-    assert np.allclose(again[0], expected, atol=1e-5)
+    assert np.allclose(again[0], expected, atol=1e-3)
     assert found.shape == (32, 32)
     assert found.max() <= 100
 
