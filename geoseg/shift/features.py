@@ -83,7 +83,8 @@ def fit_features(forward: Forward, images: Tensor, valid: Tensor) -> FeatureStat
 
 def picked_features(features: Tensor, valid: Tensor, *, most: int) -> list[NDArray[np.float32]]:
     """For each window at most `most` pixels in equal steps: (pixels, features); only wholly usable pixels."""
-    usable = adaptive_avg_pool2d(valid[:, None].float(), (features.shape[2], features.shape[3]))[:, 0] > _WHOLLY
+    height, width = features.shape[2:]
+    usable = adaptive_avg_pool2d(valid[:, None].float(), (height, width))[:, 0] > _WHOLLY
     found = []
     for window, mask in zip(features, usable, strict=True):
         places = mask.flatten().nonzero().flatten()
