@@ -29,7 +29,7 @@ from geoseg.config.settings import load_settings
 from geoseg.config.train import load_train_settings
 from geoseg.errors import SceneError
 from geoseg.models.zoo import find_model, read_card
-from pipelines.predict_archive import ArchiveJob, find_scenes, run_archive
+from pipelines.predict_archive import DONE, ArchiveJob, find_scenes, run_archive
 from pipelines.region_report import AFTER, BEFORE, MODEL, Region, RegionResult, changes_of, write_result, write_text
 
 _MARK = "model.done.json"
@@ -171,8 +171,8 @@ def _adapted(region: Region, scenes: Sequence[str]) -> Mapping[str, Any]:
 
 def _forget(job: ArchiveJob) -> None:
     """A map by an older model is to be made again, in the place where it is."""
-    if (job.folder / "done.json").exists():
-        write_text(job.folder / "done.json", json.dumps({"fingerprint": ""}))
+    if (job.folder / DONE).exists():
+        write_text(job.folder / DONE, json.dumps({"fingerprint": ""}))
 
 
 def _fingerprint(region: Region, scenes: Sequence[str]) -> str:

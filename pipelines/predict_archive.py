@@ -34,7 +34,7 @@ SCENE_ENDINGS = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 REPORT = "report.json"
 """Name of the report in the output folder."""
 
-_DONE = "done.json"
+DONE = "done.json"
 _HOW_ONLY = {"overwrite", "workers", "scheduler", "block_rows", "batch_size"}
 
 
@@ -169,7 +169,7 @@ def _mapped(job: ArchiveJob, settings: PredictSettings, progress: Progress | Non
     try:
         prediction = predict_with(job.scene, job.folder, _may_replace(job, settings), progress=progress)
         result = result_as_json(prediction)
-        _write_json(job.folder / _DONE, {"fingerprint": _fingerprint(job.scene, settings), "result": result})
+        _write_json(job.folder / DONE, {"fingerprint": _fingerprint(job.scene, settings), "result": result})
     except GeosegError as error:
         show_error(error, about=job.scene)
         return {"status": "failed", **result_as_json(Failure(job.scene, error))}
@@ -178,7 +178,7 @@ def _mapped(job: ArchiveJob, settings: PredictSettings, progress: Progress | Non
 
 def _may_replace(job: ArchiveJob, settings: PredictSettings) -> PredictSettings:
     """A folder with the mark of this job holds this job's older outputs: they may be replaced."""
-    stale = (job.folder / _DONE).exists()
+    stale = (job.folder / DONE).exists()
     return settings.model_copy(update={"overwrite": True}) if stale else settings
 
 
@@ -187,7 +187,7 @@ def _finished(job: ArchiveJob, settings: PredictSettings) -> dict[str, object] |
     if settings.overwrite:
         return None
     try:
-        done = json.loads((job.folder / _DONE).read_text(encoding="utf-8"))
+        done = json.loads((job.folder / DONE).read_text(encoding="utf-8"))
         outputs: Mapping[str, str] = done["result"]["outputs"]
         whole = done["fingerprint"] == _fingerprint(job.scene, settings)
     except (OSError, ValueError, KeyError, TypeError):

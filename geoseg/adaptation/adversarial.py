@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from geoseg.adaptation.candidate import Candidate, Problem
 from geoseg.adaptation.discriminator import SOURCE, TARGET, Health, build_discriminator, domain_loss, told_apart
-from geoseg.adaptation.learning import DomainBatch, TargetBatch
+from geoseg.adaptation.learning import DomainBatch, TargetBatch, learning_precision, logits_of
 from geoseg.adaptation.proposing import SourceStatistics, labelled, network_optimizer, proposals, seeded, usable
-from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.optim import set_rate
@@ -196,9 +195,7 @@ class AdversarialStep:
         return total
 
     def _logits(self, images: Tensor) -> Tensor:
-        with autocast(self._device, self._precision):
-            logits: Tensor = self._network(images.to(self._device))
-        return logits.float()
+        return logits_of(self._network, images, device=self._device, precision=self._precision)
 
     def _logits_of_source(self, images: Tensor) -> Tensor:
         if not self._plan.two_statistics:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from geoseg.adaptation.candidate import Problem
 from geoseg.errors import ModelError
+from geoseg.models.device import autocast
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.feeding import batches_ahead
 from geoseg.training.loop import fit
@@ -148,6 +149,18 @@ def checkpoints(step: Step, problem: Problem, *, at: Sequence[int], seconds: flo
         yield learner.iteration
         if time.monotonic() - started > seconds:
             return
+
+
+def learning_precision(precision: str) -> str:
+    """The precision to learn in: fp16 needs its losses scaled, so fp32 is taken instead."""
+    return "fp32" if precision == "fp16" else precision
+
+
+def logits_of(network: nn.Module, images: Tensor, *, device: torch.device, precision: str) -> Tensor:
+    """Logits (n, classes, height, width) float32 on the device, with gradients, of normalised images on any device."""
+    with autocast(device, precision):
+        logits: Tensor = network(images.to(device))
+    return logits.float()
 
 
 def _turned(image: Tensor, quarters: int, mirrored: bool) -> Tensor:  # noqa: FBT001 - the two parts of a turn

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +18,49 @@ from geoseg.errors import ModelError
 from geoseg.training.batches import TrainingBatch
 from geoseg.training.optim import make_optimizer
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Parameters = Mapping[str, float | int | str | bool]
+"""What a candidate was made with, by name."""
+
 
 class RecordedStep(Step, Protocol):
     """A step that says what it learnt with."""
 
     @property
-    def parameters(self) -> Mapping[str, float | int | str | bool]:
+    def parameters(self) -> Parameters:
         """Hyper-parameters, and what happened so far."""
+
+
+def taken(
+    step: Step, problem: Problem, *, at: Sequence[int], label: str, told: Callable[[], Parameters], seconds: float
+) -> Iterator[Candidate]:
+    """Candidates of a step at some numbers of steps.
+
+    Args:
+        step: what learns.
+        problem: where; its curves are those of the candidates.
+        at: numbers of steps, rising; the last is all of them.
+        label: name of the adapter, and of the variant after a hyphen.
+        told: gives what a candidate was made with, when it is taken.
+        seconds: to spend; when they are over the next candidate is the last.
+    """
+    started = time.monotonic()
+    for reached in checkpoints(step, problem, at=at, seconds=seconds):
+        yield Candidate(
+            adapter=label.partition("-")[0],
+            label=f"{label}-{reached}",
+            state=state_of(step.network),
+            curves=problem.package.normalizer.curves,
+            parameters={"steps": reached, **told()},
+            seconds=time.monotonic() - started,
+        )
+
+
+def told_of(plan: DataclassInstance) -> Parameters:
+    """The hyper-parameters of a plan, without those that are not used (None)."""
+    return {name: value for name, value in asdict(plan).items() if value is not None}
 
 
 def proposals(step: RecordedStep, problem: Problem, *, label: str, seconds: float) -> Iterator[Candidate]:
@@ -35,18 +72,9 @@ def proposals(step: RecordedStep, problem: Problem, *, label: str, seconds: floa
         label: name of the adapter, and of the variant after a hyphen.
         seconds: to spend.
     """
-    started = time.monotonic()
-    steps = problem.settings.steps
-    at = (steps,) if problem.settings.recipe == "published" else (steps // 2, steps)
-    for reached in checkpoints(step, problem, at=at, seconds=seconds):
-        yield Candidate(
-            adapter=label.partition("-")[0],
-            label=f"{label}-{reached}",
-            state=state_of(step.network),
-            curves=problem.package.normalizer.curves,
-            parameters={"recipe": problem.settings.recipe, "steps": reached, **step.parameters},
-            seconds=time.monotonic() - started,
-        )
+    steps, recipe = problem.settings.steps, problem.settings.recipe
+    at = (steps,) if recipe == "published" else (steps // 2, steps)
+    return taken(step, problem, at=at, label=label, told=lambda: {"recipe": recipe, **step.parameters}, seconds=seconds)
 
 
 def labelled(batch: DomainBatch) -> TrainingBatch:

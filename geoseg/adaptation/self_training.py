@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geoseg.adaptation.candidate import Candidate, Problem, SourceGround, state_of
+from geoseg.adaptation.candidate import Candidate, Problem, SourceGround
 from geoseg.adaptation.fourier import filled, fourier_style
-from geoseg.adaptation.learning import DomainBatch, checkpoints
+from geoseg.adaptation.learning import DomainBatch, learning_precision, logits_of
 from geoseg.adaptation.masking import hidden_blocks, masked
 from geoseg.adaptation.mixing import Labelled, drawn_labels, mixed
+from geoseg.adaptation.proposing import taken, told_of
 from geoseg.adaptation.pseudo_labels import ClassThresholds, PseudoLabels, mean_over_views, share_above
 from geoseg.adaptation.self_training_plan import SelfTrainingPlan
 from geoseg.adaptation.strong_views import AppearancePlan, changed_appearance
@@ -136,9 +135,7 @@ class SelfTrainingStep:
         return _back(self._plan.anchor * loss)
 
     def _logits(self, images: Tensor) -> Tensor:
-        with autocast(self._device, self._precision):
-            logits: Tensor = self._student(images.to(self._device))
-        return logits.float()
+        return logits_of(self._student, images, device=self._device, precision=self._precision)
 
     def _move(self, factor: float) -> None:
         for group in self._optimizer.param_groups:
@@ -169,21 +166,12 @@ class SelfTraining:
             problem: where to train; its curves are those of the candidates.
             seconds: to spend; when they are over the next candidate is the last.
         """
-        started = time.monotonic()
-        settings = problem.settings
-        published = settings.recipe == "published"
+        steps, published = problem.settings.steps, problem.settings.recipe == "published"
         plan = self._plan or (SelfTrainingPlan.published() if published else SelfTrainingPlan.guarded())
-        at = (settings.steps,) if published else sorted({-(-settings.steps // part) for part in (4, 2, 1)})
+        at = (steps,) if published else sorted({-(-steps // part) for part in (4, 2, 1)})
+        told = {**told_of(plan), "source": problem.source is not None}
         step = SelfTrainingStep(problem, plan)
-        for done in checkpoints(step, problem, at=at, seconds=seconds):
-            yield Candidate(
-                adapter=self.name,
-                label=f"{self.name}-{done}",
-                state=state_of(step.network),
-                curves=problem.package.normalizer.curves,
-                parameters={**_told(plan), "steps": done, "source": problem.source is not None},
-                seconds=time.monotonic() - started,
-            )
+        yield from taken(step, problem, at=at, label=self.name, told=lambda: told, seconds=seconds)
 
 
 def drawn_views(count: int, rng: np.random.Generator) -> tuple[View, ...]:
@@ -224,11 +212,6 @@ def in_style_of(target: Tensor, valid: Tensor, chips: Tensor, *, beta: float) ->
     return torch.where(there, styled, 0.0).contiguous(memory_format=torch.channels_last)
 
 
-def learning_precision(precision: str) -> str:
-    """The precision to learn in: fp16 needs its losses scaled, so fp32 is taken instead."""
-    return "fp32" if precision == "fp16" else precision
-
-
 def _optimizer(network: nn.Module, plan: SelfTrainingPlan) -> torch.optim.AdamW:
     """AdamW with a rate for the encoder and one for the rest; norms and biases are not decayed."""
     groups = []
@@ -249,7 +232,3 @@ def _back(loss: Tensor) -> float:
     """Add the gradients of a loss up; gives its value."""
     loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())
-
-
-def _told(plan: SelfTrainingPlan) -> dict[str, float | int | str | bool]:
-    return {name: value for name, value in asdict(plan).items() if value is not None}

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from geoseg.adaptation.candidate import Candidate, Problem, SourceGround
 from geoseg.adaptation.fourier import filled, fourier_style
-from geoseg.adaptation.learning import DomainBatch, TargetBatch
+from geoseg.adaptation.learning import DomainBatch, TargetBatch, learning_precision, logits_of
 from geoseg.adaptation.proposing import SourceStatistics, labelled, network_optimizer, proposals, seeded, usable
-from geoseg.adaptation.self_training import learning_precision
 from geoseg.models.device import autocast
 from geoseg.raster.curves import BandCurve
 from geoseg.raster.normalize import Normalizer
@@ -242,9 +241,7 @@ class StyleStep:
         return float(loss.detach())
 
     def _logits(self, images: Tensor) -> Tensor:
-        with autocast(self._device, self._precision):
-            logits: Tensor = self._network(images.to(self._device))
-        return logits.float()
+        return logits_of(self._network, images, device=self._device, precision=self._precision)
 
 
 class Style:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from geoseg.adaptation.candidate import Candidate, Problem, state_of
-from geoseg.adaptation.learning import DomainBatch, checkpoints
-from geoseg.adaptation.self_training import learning_precision
+from geoseg.adaptation.learning import DomainBatch, learning_precision, logits_of
+from geoseg.adaptation.proposing import taken, told_of
 from geoseg.adaptation.sharpness import flat_gradients
-from geoseg.models.device import autocast
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _NORMS = (*_BATCH_NORMS, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
@@ -99,9 +97,8 @@ class TentStep:
         self._optimizer = torch.optim.Adam(self._parameters, lr=self._plan.rate, betas=(0.9, 0.999))
 
     def _loss(self, images: Tensor, valid: Tensor, entropies: list[float]) -> Tensor | None:
-        with autocast(self._device, self._precision):
-            logits = self.network(images)
-        entropy = entropy_of(logits.float())
+        logits = logits_of(self.network, images, device=self._device, precision=self._precision)
+        entropy = entropy_of(logits)
         most = math.log(logits.shape[1])
         limit = math.inf if self._plan.margin is None else self._plan.margin * most
         counted = valid & (entropy.detach() < limit)
@@ -143,22 +140,12 @@ class Tent:
             problem: where to learn; its curves are those of the candidates.
             seconds: to spend; when they are over the next candidate is the last.
         """
-        started = time.monotonic()
-        settings = problem.settings
-        published = settings.recipe == "published"
+        settings, published = problem.settings, problem.settings.recipe == "published"
         plan = self._plan or (TentPlan.published() if published else TentPlan.guarded())
         steps = max(1, min(settings.steps, len(problem.target) // settings.batch_size))
         at = (steps,) if published else sorted({-(-steps // 2), steps})
-        step = TentStep(problem, plan)
-        for done in checkpoints(step, problem, at=at, seconds=seconds):
-            yield Candidate(
-                adapter=self.name,
-                label=f"{self.name}-{done}",
-                state=state_of(step.network),
-                curves=problem.package.normalizer.curves,
-                parameters={name: value for name, value in asdict(plan).items() if value is not None} | {"steps": done},
-                seconds=time.monotonic() - started,
-            )
+        step, told = TentStep(problem, plan), told_of(plan)
+        yield from taken(step, problem, at=at, label=self.name, told=lambda: told, seconds=seconds)
 
 
 def affine_parameters(network: nn.Module) -> Mapping[str, nn.Parameter]:

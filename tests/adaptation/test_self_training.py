@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.adaptation.candidate import Problem, SourceGround
-from geoseg.adaptation.learning import DomainBatch, DomainBatches, TargetBatch
+from geoseg.adaptation.learning import DomainBatch, DomainBatches, TargetBatch, learning_precision
 from geoseg.adaptation.mixing import Labelled
 from geoseg.adaptation.self_training import (
     SelfTraining,
     SelfTrainingStep,
     drawn_views,
     in_style_of,
-    learning_precision,
 )
 from geoseg.adaptation.self_training_plan import SelfTrainingPlan
 from geoseg.adaptation.target_losses import anchor_loss, pseudo_loss
