@@ -1,0 +1,28 @@
+"""Outlines of complete regions in the raster's grid, before they are geometries of any library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlines:
+    """Polygons of some regions of a raster."""
+
+    region_ids: NDArray[np.int32]
+    """(polygons,): which region each is; ascending."""
+
+    polygons: NDArray[np.int64]
+    """(polygons + 1,): rings of polygon `i` from `polygons[i]` to before `polygons[i + 1]`; the first is its shell."""
+
+    rings: NDArray[np.int64]
+    """(rings + 1,): ring `i` has the points from `rings[i]` to before `rings[i + 1]`; its last point is its first."""
+
+    points: NDArray[np.int32]
+    """(points, 2): column and row, in 1 / `arcs.SUBPIXEL` px. Shells have their region to the right, with rows downwards."""
+
+    def __len__(self) -> int:
+        return len(self.region_ids)
