@@ -22,7 +22,7 @@ class Outlines:
     """(rings + 1,): ring `i` has the points from `rings[i]` to before `rings[i + 1]`; its last point is its first."""
 
     points: NDArray[np.int32]
-    """(points, 2): column and row, in 1 / `arcs.SUBPIXEL` px. Shells have their region to the right, with rows downwards."""
+    """(points, 2): column and row, in 1 / `arcs.SUBPIXEL` px. The region lies to the right, rows downwards."""
 
     def __len__(self) -> int:
         return len(self.region_ids)
