@@ -1,55 +1,92 @@
-"""Class and confidence rasters read block by block, and a scratch raster for what is found in them.
+"""Class, confidence and probability rasters read block by block, from top to bottom.
 
-Knows files and pixel areas, nothing of regions' shapes.
+Knows files and pixel areas, nothing of regions.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
-from geoseg.errors import OutputError, SceneError
+from geoseg.classes import NODATA_ID, ClassMap
+from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.gdal import BLOCK_CACHE_BYTES, georeference_optional
 from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
 
 BLOCK_ROWS = 512
-"""Rows of a block: those of a row of storage blocks."""
+"""Rows of a block: those of a row of storage blocks. Fixed, because simplification leaves vertices at seams alone."""
+
+PERCENT = 100
+"""What a probability of 1 is in confidence and probability rasters."""
 
 _AREA_BITS = 61  # the areas of a raster sum up to less than 2^61 units
+_UNKNOWN = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRasters:
+    """The rasters that polygons are made of, all on one grid."""
+
+    class_raster: Path
+    """Class ids 0 to 254; 255 and its own nodata value are no class."""
+
+    confidence: Path | None = None
+    """Probability of the class of each pixel, per cent; 255 is nodata."""
+
+    probabilities: Path | None = None
+    """Probability of every class, per cent, a band for each; 255 is nodata."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockPixels:
+    """What the rasters say of a block."""
+
+    window: Window
+    """Full-width rows."""
+
+    class_ids: NDArray[np.uint8]
+    """(rows, width); 255 where not valid."""
+
+    confidence: NDArray[np.uint8] | None
+    """(rows, width), per cent; 255 where not valid."""
+
+    probabilities: NDArray[np.uint8] | None
+    """(classes, rows + 2, width) in the order of the legend, per cent, with a row above and one below: 255 where not
+    valid and outside of the raster."""
 
 
 class ClassSource:
-    """A class raster and its confidence raster, open for reading. A context manager."""
+    """The rasters, open for reading. A context manager."""
 
-    def __init__(self, class_raster: Path, confidence: Path) -> None:
-        """Open both.
+    def __init__(self, rasters: ClassRasters, classes: ClassMap) -> None:
+        """Open them.
 
         Args:
-            class_raster: class ids; 255 is nodata.
-            confidence: percent, on the same grid.
+            rasters: the files.
+            classes: the legend; tells which band of the probabilities is which class.
 
         Raises:
-            SceneError: if one cannot be read, or they differ in size.
+            SceneError: if one cannot be read, holds other numbers than class ids or percentages, or differs in size.
         """
-        self._paths = class_raster, confidence
-        self._class_ids, self._confidence = open_dataset(str(class_raster)), open_dataset(str(confidence))
-        if self._class_ids.shape != self._confidence.shape:
-            raise SceneError(
-                f"{confidence}: is {self._confidence.shape} px but {class_raster} is {self._class_ids.shape}: "
-                "give rasters of one prediction"
-            )
+        self._rasters = rasters
+        with ExitStack() as stack:
+            self._class_ids = stack.enter_context(open_dataset(str(rasters.class_raster)))
+            self._confidence = self._companion(rasters.confidence, stack)
+            self._probabilities = self._companion(rasters.probabilities, stack)
+            _require_whole_numbers(rasters.class_raster, self._class_ids)
+            self._bands = [] if rasters.probabilities is None else self._band_numbers(rasters.probabilities, classes)
+            self._stack = stack.pop_all()
         dataset = self._class_ids
         self.georef = GeoRef(
             crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
@@ -65,87 +102,89 @@ class ClassSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close both."""
-        self._class_ids.close()
-        self._confidence.close()
+        """Close them."""
+        self._stack.close()
 
-    def blocks(self, rows: int, progress: Callable[[Window], None]) -> Iterator[RegionBlock]:
-        """Blocks of at most `rows` rows from top to bottom; `progress` hears of each before the next is read."""
+    def class_blocks(self, progress: Callable[[Window], None], *, rows: int = BLOCK_ROWS) -> Iterator[RegionBlock]:
+        """The class ids alone, by blocks; `progress` hears of each before the next is read."""
         for window in windows(self.georef, rows):
-            areas = self.georef.pixel_areas(window)
-            if areas is not None:
-                np.rint(np.multiply(areas, self.area_scale, out=areas), out=areas)
-            yield RegionBlock(
+            yield RegionBlock(window=window, class_ids=self._classes_in(window))
+            progress(window)
+
+    def pixel_blocks(self, progress: Callable[[Window], None], *, rows: int = BLOCK_ROWS) -> Iterator[BlockPixels]:
+        """All that the rasters say, by blocks; `progress` hears of each before the next is read."""
+        for window in windows(self.georef, rows):
+            yield BlockPixels(
                 window=window,
-                class_ids=_read(self._class_ids, self._paths[0], window),
-                confidence=_read(self._confidence, self._paths[1], window),
-                areas=None if areas is None else areas.astype(np.int64),
+                class_ids=self._classes_in(window),
+                confidence=self._confidence_in(window),
+                probabilities=self._probabilities_in(window),
             )
             progress(window)
 
+    def areas(self, window: Window) -> NDArray[np.int64] | None:
+        """Ground area of each pixel of a window, (height, width), in 1 / `area_scale` m²; None without a CRS.
 
-class LabelScratch:
-    """A raster of labels on disk: written once from top to bottom, then read again. A context manager."""
-
-    def __init__(self, path: Path, georef: GeoRef) -> None:
-        """Name the file; it is the caller's to remove."""
-        self._path = path
-        self._georef = georef
-        self._dataset: Any = None
-
-    def __enter__(self) -> Self:
-        """Make the file.
-
-        Raises:
-            OutputError: if it cannot be made.
+        Whole numbers, because their sums do not depend on the order of the terms. Several threads may ask.
         """
-        try:
-            with georeference_optional():
-                self._dataset = rasterio.open(
-                    self._path,
-                    "w",
-                    driver="GTiff",
-                    dtype="int32",
-                    count=1,
-                    height=self._georef.height,
-                    width=self._georef.width,
-                    tiled=True,
-                    blockxsize=BLOCK_ROWS,
-                    blockysize=BLOCK_ROWS,
-                    compress="ZSTD",
-                    zstd_level=1,
-                    bigtiff="IF_SAFER",
-                    num_threads="ALL_CPUS",
-                )
-        except RasterioError as error:
-            raise _scratch_error(self._path, error) from error
-        return self
+        areas = self.georef.pixel_areas(window)
+        if areas is None:
+            return None
+        np.rint(np.multiply(areas, self.area_scale, out=areas), out=areas)
+        return areas.astype(np.int64)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self._dataset.close()
+    def _classes_in(self, window: Window) -> NDArray[np.uint8]:
+        path, dataset = self._rasters.class_raster, self._class_ids
+        pixels = _read(dataset, path, window, 1)
+        nodata = dataset.nodata
+        if pixels.dtype == np.uint8:
+            if nodata is not None and nodata != NODATA_ID:
+                pixels[pixels == nodata] = NODATA_ID
+            return pixels
+        invalid = pixels == NODATA_ID if nodata is None else pixels == nodata
+        valid = pixels[~invalid]
+        if valid.size and (valid.min() < 0 or valid.max() >= NODATA_ID):
+            odd = valid.min() if valid.min() < 0 else valid.max()
+            raise SceneError(f"{path}: holds {odd}, class ids are 0 to {NODATA_ID - 1}: renumber its classes")
+        return np.where(invalid, NODATA_ID, pixels).astype(np.uint8)
 
-    def write(self, window: Window, labels: NDArray[np.int32]) -> None:
-        """Keep the labels (height, width) of a window.
+    def _confidence_in(self, window: Window) -> NDArray[np.uint8] | None:
+        path = self._rasters.confidence
+        return None if path is None else _percentages(path, self._confidence, _read(self._confidence, path, window, 1))
 
-        Raises:
-            OutputError: if the disk is full.
-        """
-        try:
-            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
-                self._dataset.write(labels, 1, window=_file_window(window))
-        except RasterioError as error:
-            raise _scratch_error(self._path, error) from error
+    def _probabilities_in(self, window: Window) -> NDArray[np.uint8] | None:
+        path = self._rasters.probabilities
+        if path is None:
+            return None
+        top, bottom = max(window.row - 1, 0), min(window.bottom + 1, self.georef.height)
+        around = Window.between(top, bottom, window.col, window.right)
+        pixels = _percentages(path, self._probabilities, _read(self._probabilities, path, around, self._bands))
+        outside = ((0, 0), (top - window.row + 1, window.bottom + 1 - bottom), (0, 0))
+        return np.pad(pixels, outside, constant_values=_UNKNOWN) if any(outside[1]) else pixels
 
-    def blocks(self, rows: int, progress: Callable[[Window], None]) -> Iterator[NDArray[np.int32]]:
-        """Labels (height, width) of full-width rows, from top to bottom; ends the writing."""
-        self._dataset.close()
-        self._dataset = open_dataset(str(self._path))
-        for window in windows(self._georef, rows):
-            yield _read(self._dataset, self._path, window)
-            progress(window)
+    def _companion(self, path: Path | None, stack: ExitStack) -> Any:  # noqa: ANN401 - rasterio is untyped
+        if path is None:
+            return None
+        dataset = stack.enter_context(open_dataset(str(path)))
+        if dataset.shape != self._class_ids.shape:
+            sizes = [f"{width} x {height}" for height, width in (dataset.shape, self._class_ids.shape)]
+            raise SceneError(
+                f"{path}: is {sizes[0]} px but {self._rasters.class_raster} is {sizes[1]} px: "
+                "give rasters of one prediction"
+            )
+        return dataset
+
+    def _band_numbers(self, path: Path, classes: ClassMap) -> list[int]:
+        """Band of each class: by its description, or in the order of the legend where bands have none."""
+        described = {name: band for band, name in enumerate(self._probabilities.descriptions, start=1) if name}
+        if described.keys() >= set(classes.names):
+            return [described[name] for name in classes.names]
+        if described or self._probabilities.count != len(classes.names):
+            raise SceneError(
+                f"{path}: has {self._probabilities.count} bands ({', '.join(described) or 'not described'}) for the "
+                f"{len(classes.names)} classes {', '.join(classes.names)}: give probabilities of these classes"
+            )
+        return list(range(1, len(classes.names) + 1))
 
 
 def windows(georef: GeoRef, rows: int) -> Iterator[Window]:
@@ -167,15 +206,32 @@ def _area_scale(georef: GeoRef) -> float:
     return math.ldexp(1.0, _AREA_BITS - bits)
 
 
-def _read(dataset: Any, path: Path, window: Window) -> NDArray[Any]:  # noqa: ANN401 - rasterio is untyped
+def _require_whole_numbers(path: Path, dataset: Any) -> None:  # noqa: ANN401 - rasterio is untyped
+    if np.dtype(dataset.dtypes[0]).kind not in "iu":
+        raise SceneError(
+            f"{path}: holds {dataset.dtypes[0]} numbers, class ids are whole: give a class raster, such as the "
+            "*.classes.tif of geoseg predict"
+        )
+
+
+def _percentages(path: Path, dataset: Any, pixels: NDArray[Any]) -> NDArray[np.uint8]:  # noqa: ANN401 - rasterio is untyped
+    """Whole per cent of pixels that hold per cent or, as floats, probabilities from 0 to 1; 255 where not valid."""
+    if pixels.dtype == np.uint8:
+        if dataset.nodata is not None and dataset.nodata != _UNKNOWN:
+            pixels[pixels == dataset.nodata] = _UNKNOWN
+        return pixels
+    if pixels.dtype.kind != "f":
+        raise SceneError(
+            f"{path}: holds {pixels.dtype} numbers: probabilities are uint8 per cent or floats from 0 to 1"
+        )
+    valid = np.isfinite(pixels) if dataset.nodata is None else np.isfinite(pixels) & (pixels != dataset.nodata)
+    known = pixels[valid]
+    if known.size and (known.min() < 0 or known.max() > 1):
+        odd = known.min() if known.min() < 0 else known.max()
+        raise SceneError(f"{path}: holds {odd:g}: probabilities are uint8 per cent or floats from 0 to 1")
+    return np.where(valid, np.rint(np.where(valid, pixels, 0) * PERCENT), _UNKNOWN).astype(np.uint8)
+
+
+def _read(dataset: Any, path: Path, window: Window, bands: int | Sequence[int]) -> NDArray[Any]:  # noqa: ANN401 - rasterio is untyped
     with rasterio_errors(str(path)):
-        return np.asarray(dataset.read(1, window=_file_window(window)))
-
-
-def _file_window(window: Window) -> FileWindow:
-    return FileWindow(window.col, window.row, window.width, window.height)
-
-
-def _scratch_error(path: Path, error: RasterioError) -> OutputError:
-    cause = " ".join(str(error.__cause__ or error).split())
-    return OutputError(f"{path.parent}: no room for the polygons' scratch file: {cause}")
+        return np.asarray(dataset.read(bands, window=FileWindow(window.col, window.row, window.width, window.height)))
