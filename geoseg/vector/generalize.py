@@ -42,7 +42,11 @@ def generalize(table: RegionTable, borders: Borders, smallest: int) -> tuple[Reg
     number = np.zeros(len(table), dtype=np.int32)
     number[kept] = np.arange(1, len(kept) + 1, dtype=np.int32)
     new_ids[1:] = number[root]
-    return table.merged(new_ids[1:], table.class_ids[kept]), new_ids
+    one = new_ids[borders.left] - 1
+    inside = np.zeros(len(kept), dtype=np.int64)
+    joined = one + 1 == new_ids[borders.right]
+    np.add.at(inside, one[joined], borders.sides[joined])
+    return table.merged(new_ids[1:], table.class_ids[kept], inside), new_ids
 
 
 class _Merger:
