@@ -147,7 +147,7 @@ class RasterWriter:
                 self._rows,
                 self._path,
                 driver="COG",
-                compress="DEFLATE",
+                compress="ZSTD",
                 predictor="NO" if self._layout.overviews == "mode" else "STANDARD",
                 blocksize=BLOCK,
                 bigtiff="IF_SAFER",

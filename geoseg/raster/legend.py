@@ -1,0 +1,197 @@
+"""The legend that a class raster brings along: in the file, or beside it. Knows no pixels.
+
+GDAL gathers names and colours from wherever a format keeps them; it tells all of it in its XML of virtual rasters.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.shutil import copy as gdal_copy
+
+from geoseg.classes import NODATA_ID, ClassMap
+from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.sidecar import style_path
+
+_NAME_TAG = re.compile(r"CLASS_(?P<id>\d+)")
+_NAME_TITLE = re.compile(r"(class|category|land ?cover|label)?s?[ _]?(name|class|label|category)s?")
+_VALUE_TITLE = re.compile(r"value|code|(class|category)?_?id")
+_NAME_USE, _VALUE_USE = "2", "5"
+_COLOUR_USES = ("6", "7", "8")
+_INTEGER = "0"
+_BLACK = "#000000"
+_GOLDEN = 0.618033988749895
+_TONES = ((0.75, 0.85), (0.55, 0.6), (0.35, 0.95), (0.9, 0.6))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLegend:
+    """What a raster tells of its classes."""
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Name by class id, as far as there are names; several classes may share one."""
+
+    colours: Mapping[int, str] = field(default_factory=dict)
+    """`#rrggbb` by class id, as far as there are colours; those of a colour table are of every value."""
+
+
+def find_legend(path: Path) -> FoundLegend:
+    """Read names and colours of a class raster.
+
+    Taken from its attribute table, its category names and colour table, the tags `CLASS_<id>` and the QGIS style
+    beside it; what comes first wins. Its nodata value is no class.
+
+    Raises:
+        SceneError: if it cannot be read.
+    """
+    with open_dataset(str(path)) as dataset:
+        band = _virtual_band(path, dataset)
+        tags = dataset.tags() | dataset.tags(1)
+        nodata = dataset.nodata
+    tagged = {int(key["id"]): name for key, name in _matched(tags) if key}
+    style, table = _of_style(style_path(path)), _of_attribute_table(band)
+    names = style.names | tagged | _category_names(band) | table.names
+    colours = style.colours | table.colours | _colour_table(band)
+    return FoundLegend(
+        names={value: name for value, name in names.items() if _is_class(value, nodata)},
+        colours={value: colour for value, colour in colours.items() if _is_class(value, nodata)},
+    )
+
+
+def legend_of(found: FoundLegend, present: Collection[int]) -> ClassMap:
+    """The legend of a raster: the classes that it names and those that it holds, ascending by id.
+
+    A class without a name is called `class 3`. Classes that share a name get their id behind it. A class without a
+    colour gets one that differs from those of all others and hangs on its id only.
+
+    Args:
+        found: what the raster tells.
+        present: class ids that occur in it.
+
+    Raises:
+        ConfigError: if there is no class at all.
+    """
+    ids = sorted({*found.names, *present})
+    names = {id_: found.names.get(id_, f"class {id_}") for id_ in ids}
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}
+    colours = [found.colours.get(id_, _BLACK) for id_ in ids]
+    unset = _BLACK if colours.count(_BLACK) > 1 else None  # colour tables hold black where they were left empty
+    return ClassMap.of(
+        (
+            id_,
+            f"{name} ({id_})" if name in shared else name,
+            distinct_colour(id_) if colour == unset or id_ not in found.colours else colour,
+        )
+        for (id_, name), colour in zip(names.items(), colours, strict=True)
+    )
+
+
+def distinct_colour(class_id: int) -> str:
+    """A colour, `#rrggbb`, for a class that has none; every id has its own."""
+    saturation, value = _TONES[class_id % len(_TONES)]
+    parts = colorsys.hsv_to_rgb(class_id * _GOLDEN % 1, saturation, value)
+    return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
+
+
+def _virtual_band(path: Path, dataset: DatasetReader) -> ET.Element:
+    """The first band as GDAL describes it."""
+    with rasterio_errors(str(path)), MemoryFile(ext=".vrt") as memory:
+        gdal_copy(dataset, memory.name, driver="VRT")
+        root = ET.fromstring(memory.read().decode("utf-8"))  # noqa: S314 - GDAL's own
+    band = root.find("VRTRasterBand")
+    return ET.Element("VRTRasterBand") if band is None else band
+
+
+def _matched(tags: Mapping[str, str]) -> list[tuple[re.Match[str] | None, str]]:
+    return [(_NAME_TAG.fullmatch(key), name.strip()) for key, name in tags.items() if name.strip()]
+
+
+def _is_class(value: int, nodata: float | None) -> bool:
+    return 0 <= value < NODATA_ID and value != nodata
+
+
+def _category_names(band: ET.Element) -> dict[int, str]:
+    texts = [(each.text or "").strip() for each in band.iterfind("CategoryNames/Category")]
+    return {value: text for value, text in enumerate(texts) if text}
+
+
+def _colour_table(band: ET.Element) -> dict[int, str]:
+    entries = [[int(each.get(part, "0")) for part in ("c1", "c2", "c3")] for each in band.iterfind("ColorTable/Entry")]
+    return {value: _hex(entry) for value, entry in enumerate(entries)}
+
+
+def _of_attribute_table(band: ET.Element) -> FoundLegend:
+    table = band.find("GDALRasterAttributeTable")
+    if table is None:
+        return FoundLegend()
+    columns = [_Column(each) for each in table.iterfind("FieldDefn")]
+    rows = [[(cell.text or "").strip() for cell in row.iterfind("F")] for row in table.iterfind("Row")]
+    rows = [row for row in rows if len(row) == len(columns)]
+    at = _position(columns, _VALUE_USE, _VALUE_TITLE)
+    values = [number if at is None else _whole(row[at]) for number, row in enumerate(rows)]
+    named = _position(columns, _NAME_USE, _NAME_TITLE)
+    shares = [_use_of(columns, use) for use in _COLOUR_USES]
+    names, colours = {}, {}
+    for value, row in zip(values, rows, strict=True):
+        if named is not None and row[named]:
+            names[value] = row[named]
+        if None not in shares:
+            colours[value] = _hex([_whole(row[share]) for share in shares if share is not None])
+    return FoundLegend(names=names, colours=colours)
+
+
+class _Column:
+    """A column of an attribute table."""
+
+    def __init__(self, definition: ET.Element) -> None:
+        self.title = (definition.findtext("Name") or "").strip().lower()
+        self.kind = definition.findtext("Type") or ""
+        self.use = definition.findtext("Usage") or ""
+
+
+def _position(columns: list[_Column], use: str, title: re.Pattern[str]) -> int | None:
+    """Where the column of a use stands, or that of such a title where no column has that use."""
+    by_use = [number for number, column in enumerate(columns) if column.use == use]
+    by_title = [number for number, column in enumerate(columns) if title.fullmatch(column.title)]
+    return next(iter(by_use + by_title), None)
+
+
+def _use_of(columns: list[_Column], use: str) -> int | None:
+    """Where the column of whole numbers of a use stands."""
+    whole = (number for number, column in enumerate(columns) if (column.use, column.kind) == (use, _INTEGER))
+    return next(whole, None)
+
+
+def _of_style(path: Path) -> FoundLegend:
+    """The classes of a paletted QGIS style; nothing where there is none that can be read."""
+    try:
+        entries = list(ET.parse(path).getroot().iter("paletteEntry"))  # noqa: S314 - names and colours only
+    except (OSError, ET.ParseError):
+        return FoundLegend()
+    known = [(_whole(each.get("value", "")), each) for each in entries]
+    return FoundLegend(
+        names={value: label for value, each in known if (label := each.get("label", "").strip())},
+        colours={
+            value: colour[:7] for value, each in known if re.match("#[0-9a-fA-F]{6}", colour := each.get("color", ""))
+        },
+    )
+
+
+def _whole(text: str) -> int:
+    """A whole number; -1, which is no class, where the text is another."""
+    try:
+        number = float(text)
+    except ValueError:
+        return -1
+    return int(number) if number.is_integer() else -1
+
+
+def _hex(parts: list[int]) -> str:
+    return "#" + "".join(f"{min(max(part, 0), 255):02x}" for part in parts)

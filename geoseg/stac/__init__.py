@@ -1,0 +1,1 @@
+"""Layers described for catalogues, as STAC items."""
