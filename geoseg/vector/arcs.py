@@ -8,15 +8,33 @@ first and the last line of a block arcs end too: such an end, where only two cra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geoseg.vector.compiled import compiled
 
 SUBPIXEL = 256
 """Units of arc coordinates per pixel: whole numbers, so that comparing lines and points is exact."""
 
 EAST, SOUTH, WEST, NORTH = range(4)
 """Headings along cracks; one more is a turn to the right. Rows grow to the south."""
+
+BEGINS_AT_JOINT, ENDS_AT_JOINT = 1, 2
+"""Bits of `Arcs.joints`."""
+
+_OWN = 15
+"""Bits of a vertex, one for each heading: a crack of this band leads that way and has not been traced from an end."""
+
+_END = 16
+"""Bit of a vertex where arcs end."""
+
+_JOINT = 32
+"""Bit of an end where only two cracks meet."""
+
+_TOP_LEFT = (1 << EAST) | (1 << SOUTH)
+"""Bits of a vertex that may be the topmost and leftmost of an arc without ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,5 +65,239 @@ class Arcs:
     last_heading: NDArray[np.uint8]
     """(arcs,): heading of its last crack."""
 
+    joints: NDArray[np.uint8]
+    """(arcs,): `BEGINS_AT_JOINT` and `ENDS_AT_JOINT`, added; 0 where both ends are nodes or there is no end."""
+
     def __len__(self) -> int:
         return len(self.left)
+
+
+class _Room(NamedTuple):
+    """Arrays for arcs while they are traced, as long as they can become; `Arcs` says what they hold."""
+
+    points: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    first_vertex: NDArray[np.int64]
+    last_vertex: NDArray[np.int64]
+    first_heading: NDArray[np.uint8]
+    last_heading: NDArray[np.uint8]
+    joints: NDArray[np.uint8]
+
+
+def trace_arcs(ids: NDArray[np.int32], *, first_row: int, height: int) -> Arcs:
+    """Trace the arcs of a band of full-width rows of a raster.
+
+    The band has the cracks above and left of each of its pixels and those on the right side of the raster, the last
+    band also those below it: every crack of a raster stands in one arc of one band. Points are where an arc begins,
+    ends or turns. An arc begins at the smaller of its ends (vertex, then heading); one without ends at its topmost
+    vertex, of those the leftmost, to the east. So an arc that meets no seam is the same whatever the bands are.
+
+    Args:
+        ids: (rows + 2, width) region ids of the band with the row above and the row below; 0 is no region, as
+            everything outside of the raster is.
+        first_row: row of the raster where the band begins, that of `ids[1]`.
+        height: rows of the raster.
+    """
+    rows, width = len(ids) - 2, ids.shape[1]
+    ids = np.ascontiguousarray(ids)
+    vertices = np.empty((rows + 1, width + 1), dtype=np.uint8)
+    _find_vertices(ids, vertices)
+    _end_at_seam(vertices[0], _OWN & ~(1 << NORTH))
+    if first_row + rows < height:
+        _end_at_seam(vertices[rows], 1 << NORTH)
+    corners, ends = _count(vertices.reshape(-1))
+    room = _room(ends // 2 + corners // 4, ends + corners + corners // 4)
+    count = _trace(ids, vertices, first_row, room)
+    return Arcs(
+        points=room.points[: room.offsets[count]],
+        offsets=room.offsets[: count + 1],
+        left=room.left[:count],
+        right=room.right[:count],
+        first_vertex=room.first_vertex[:count],
+        last_vertex=room.last_vertex[:count],
+        first_heading=room.first_heading[:count],
+        last_heading=room.last_heading[:count],
+        joints=room.joints[:count],
+    )
+
+
+def _room(arcs: int, points: int) -> _Room:
+    return _Room(
+        points=np.empty((points, 2), dtype=np.int32),
+        offsets=np.zeros(arcs + 1, dtype=np.int64),
+        left=np.empty(arcs, dtype=np.int32),
+        right=np.empty(arcs, dtype=np.int32),
+        first_vertex=np.empty(arcs, dtype=np.int64),
+        last_vertex=np.empty(arcs, dtype=np.int64),
+        first_heading=np.empty(arcs, dtype=np.uint8),
+        last_heading=np.empty(arcs, dtype=np.uint8),
+        joints=np.empty(arcs, dtype=np.uint8),
+    )
+
+
+@compiled
+def _find_vertices(ids: NDArray[np.int32], vertices: NDArray[np.uint8]) -> None:
+    """Bits of each vertex, of which the first line lies between `ids[0]` and `ids[1]`."""
+    width = ids.shape[1]
+    along = np.zeros(width + 2, dtype=np.uint8)  # whether a crack leads east from the vertex one to the left
+    above, below = np.zeros(width + 1, dtype=np.uint8), np.zeros(width + 1, dtype=np.uint8)
+    _cracks_beside(ids[0], above)
+    for line in range(len(vertices)):
+        _cracks_between(ids[line], ids[line + 1], along)
+        _cracks_beside(ids[line + 1], below)
+        _vertices_of_line(along, above, below, vertices[line])
+        above, below = below, above
+
+
+@compiled
+def _cracks_between(above: NDArray[np.int32], below: NDArray[np.int32], along: NDArray[np.uint8]) -> None:
+    for col in range(len(above)):
+        along[col + 1] = above[col] != below[col]
+
+
+@compiled
+def _cracks_beside(ids: NDArray[np.int32], beside: NDArray[np.uint8]) -> None:
+    beside[0] = ids[0] != 0
+    for col in range(1, len(ids)):
+        beside[col] = ids[col] != ids[col - 1]
+    beside[len(ids)] = ids[len(ids) - 1] != 0
+
+
+@compiled
+def _vertices_of_line(
+    along: NDArray[np.uint8], above: NDArray[np.uint8], below: NDArray[np.uint8], vertices: NDArray[np.uint8]
+) -> None:
+    for col in range(len(vertices)):
+        east, south, west, north = along[col + 1], below[col], along[col], above[col]
+        end = ((east & west) & (south | north)) | ((south & north) & (east | west))
+        vertices[col] = (east << EAST) | (south << SOUTH) | (west << WEST) | (north << NORTH) | (end * _END)
+
+
+@compiled
+def _end_at_seam(vertices: NDArray[np.uint8], own: int) -> None:
+    """End the arcs where the next crack is another band's, and leave the others' cracks away.
+
+    Args:
+        vertices: bits of the vertices along the seam.
+        own: headings whose cracks are this band's.
+    """
+    for col in range(len(vertices)):
+        bits = vertices[col]
+        if bits & _OWN & ~own:
+            joint = 0 if bits & _END else _JOINT
+            vertices[col] = (bits & own) | _END | joint if bits & own else 0
+
+
+@compiled
+def _count(vertices: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many corners there are between ends, and how many times an arc begins or ends."""
+    corners, ends = 0, 0
+    for vertex in range(len(vertices)):
+        bits = vertices[vertex]
+        if bits & _END:
+            ends += (bits & 1) + (bits >> 1 & 1) + (bits >> 2 & 1) + (bits >> 3 & 1)
+        elif bits:
+            corners += (bits ^ (bits >> 2)) & 1
+    return corners, ends
+
+
+@compiled
+def _trace(ids: NDArray[np.int32], vertices: NDArray[np.uint8], first_row: int, room: _Room) -> int:
+    """All arcs: those with ends first, so that what is left has none. Returns how many."""
+    count = 0
+    rows, cols = vertices.shape
+    for row in range(rows):
+        for col in range(cols):
+            if vertices[row, col] > _END:
+                for heading in range(4):
+                    if vertices[row, col] >> heading & 1:
+                        _trace_arc(ids, vertices, (row, col, heading, first_row), room, count)
+                        count += 1
+    for row in range(rows):
+        for col in range(cols):
+            if vertices[row, col] == _TOP_LEFT:
+                vertices[row, col] = _END | _TOP_LEFT
+                _trace_arc(ids, vertices, (row, col, EAST, first_row), room, count)
+                count += 1
+    return count
+
+
+@compiled
+def _trace_arc(
+    ids: NDArray[np.int32],
+    vertices: NDArray[np.uint8],
+    begin: tuple[int, int, int, int],
+    room: _Room,
+    arc: int,
+) -> None:
+    """One arc: `begin` is the row and column of its first vertex, its first heading, and the first row of the band."""
+    row, col, heading, first_row = begin
+    line = vertices.shape[1]
+    room.left[arc], room.right[arc] = _beside(ids, row, col, heading)
+    room.first_vertex[arc] = (first_row + row) * line + col
+    room.first_heading[arc] = heading
+    bits = vertices[row, col]
+    joints = BEGINS_AT_JOINT if bits & _JOINT else 0
+    vertices[row, col] = bits & ~(1 << heading)
+    at = room.offsets[arc]
+    at = _add_point(room.points, at, first_row + row, col)
+    while True:
+        row, col = _ahead(row, col, heading)
+        bits = vertices[row, col]
+        if bits & _END:
+            break
+        vertices[row, col] = 0
+        turned = _only_heading(bits & ~(1 << _back(heading)))
+        if turned != heading:
+            at = _add_point(room.points, at, first_row + row, col)
+        heading = turned
+    vertices[row, col] = bits & ~(1 << _back(heading))
+    room.offsets[arc + 1] = _add_point(room.points, at, first_row + row, col)
+    room.last_vertex[arc] = (first_row + row) * line + col
+    room.last_heading[arc] = heading
+    room.joints[arc] = joints + (ENDS_AT_JOINT if bits & _JOINT else 0)
+
+
+@compiled
+def _add_point(points: NDArray[np.int32], at: int, row: int, col: int) -> int:
+    points[at, 0] = col * SUBPIXEL
+    points[at, 1] = row * SUBPIXEL
+    return at + 1
+
+
+@compiled
+def _ahead(row: int, col: int, heading: int) -> tuple[int, int]:
+    """The next vertex."""
+    along = 1 - (heading & WEST)
+    return (row + along, col) if heading & 1 else (row, col + along)
+
+
+@compiled
+def _back(heading: int) -> int:
+    return heading ^ WEST
+
+
+@compiled
+def _only_heading(bit: int) -> int:
+    """The heading of the only bit."""
+    return (bit >> 1) - (bit >> 3)
+
+
+@compiled
+def _beside(ids: NDArray[np.int32], row: int, col: int, heading: int) -> tuple[int, int]:
+    """Regions left and right of the crack that leads from a vertex."""
+    above, left = row, col - 1
+    if heading == EAST:
+        return _at(ids, above, col), _at(ids, above + 1, col)
+    if heading == SOUTH:
+        return _at(ids, above + 1, col), _at(ids, above + 1, left)
+    if heading == WEST:
+        return _at(ids, above + 1, left), _at(ids, above, left)
+    return _at(ids, above, left), _at(ids, above, col)
+
+
+@compiled
+def _at(ids: NDArray[np.int32], row: int, col: int) -> int:
+    return ids[row, col] if 0 <= col < ids.shape[1] else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,3 +27,23 @@ class Outlines:
 
     def __len__(self) -> int:
         return len(self.region_ids)
+
+    def parts(self, most_points: int) -> Iterator[Outlines]:
+        """The same polygons in parts of at most so many points, or of one polygon with more."""
+        ends = self.rings[self.polygons[1:]]
+        begin = 0
+        while begin < len(self):
+            limit = self.rings[self.polygons[begin]] + most_points
+            end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
+            yield self._between(begin, end)
+            begin = end
+
+    def _between(self, begin: int, end: int) -> Outlines:
+        polygons = self.polygons[begin : end + 1]
+        rings = self.rings[polygons[0] : polygons[-1] + 1]
+        return Outlines(
+            region_ids=self.region_ids[begin:end],
+            polygons=polygons - polygons[0],
+            rings=rings - rings[0],
+            points=self.points[rings[0] : rings[-1]],
+        )

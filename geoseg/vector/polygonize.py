@@ -1,197 +1,133 @@
-"""Traces regions into polygons that fit together without gaps, overlaps or missing corners.
+"""From regions to polygons that fit together without gaps, overlaps or missing corners.
 
-The outline of a region turns at corners of pixels. Every such passage of a corner, and every passage of a corner
-where three regions meet, becomes a vertex, for all regions that meet there: so neighbours share all their vertices
-and the polygons are a valid coverage. Outlines are linked once their region is complete; what is kept meanwhile are
-the outlines of the regions that reach further down. Knows arrays of region ids, no classes and no files.
+Bands of rows are traced to arcs by several threads; the arcs are linked to outlines in the caller's thread. Outlines
+keep their nodes, so neighbours share all their vertices and the polygons are a valid coverage. Knows no files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, depth_first_order
 
-_HEADINGS = 4
-"""East, south, west and north, in this order: one more is a turn to the right."""
+from geoseg.vector.ahead import in_order
+from geoseg.vector.arcs import Arcs, trace_arcs
+from geoseg.vector.geometries import to_shapely, to_wkb
+from geoseg.vector.outlines import Outlines
+from geoseg.vector.regions import RegionBlock, find_regions
+from geoseg.vector.rings import Joints, Outliner
+from geoseg.window import Window
+
+__all__ = ["Shaping", "link_arcs", "polygonize", "polygons_of", "to_shapely", "to_wkb"]
+
+_MOST_POINTS = 1 << 22
+"""Points of a batch of outlines: 64 MiB of coordinates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Polygons:
-    """Some of the polygons of a raster."""
+class Shaping:
+    """What happens to the arcs of a band after they were traced."""
 
-    region_ids: NDArray[np.int32]
-    """Which region each is; ascending."""
+    apply: Callable[[Arcs, NDArray[np.int32], int], Arcs]
+    """Takes arcs, the ids (rows + 2, width) of the band and its first row; may run in several threads at once."""
 
-    geometries: NDArray[np.object_]
-    """One valid shapely polygon for each region, outer rings anticlockwise on the map."""
+    joints: Joints
+    """What becomes of joints then."""
 
 
 def polygonize(
-    blocks: Iterable[NDArray[np.int32]], bottoms: NDArray[np.int64], transform: Affine
-) -> Iterator[Polygons]:
-    """Trace 4-connected regions.
+    blocks: Iterable[tuple[int, NDArray[np.int32]]],
+    bottoms: NDArray[np.int64],
+    *,
+    height: int,
+    workers: int,
+    shaping: Shaping | None = None,
+    strict: bool = False,
+) -> Iterator[Outlines]:
+    """Outline 4-connected regions. The outlines do not depend on the blocks nor on the threads.
 
     Args:
-        blocks: region ids (height, width) of full-width rows, from the top of the raster to its bottom; 0 is no
-            region.
+        blocks: first row and region ids (rows + 2, width), with the row above and the row below, of full-width rows
+            from the top of the raster to its bottom; 0 is no region. They are drawn in the caller's thread.
         bottoms: first row below region `i + 1` at position `i`.
-        transform: from (column, row) to map (x, y).
+        height: rows of the raster.
+        workers: threads.
+        shaping: smooths or simplifies the arcs; None leaves them as they are.
+        strict: True drops nodes where an outline goes straight on, as GDAL does.
 
     Yields:
-        Polygons of the regions that ended in a block, at most once for each block and once at the end.
+        Outlines of the regions that ended in a block.
     """
-    open_passes = _Passes.none()
-    above: NDArray[np.int32] | None = None
-    row = 0
-    for ids in blocks:
-        rows = np.concatenate([np.zeros((1, ids.shape[1]), np.int32) if above is None else above, ids])
-        open_passes = _Passes.of_both(open_passes, _passes(rows, row))
-        row += len(ids)
-        above = ids[-1:].copy()
-        complete = bottoms[open_passes.region - 1] < row
-        yield from _polygons(open_passes.at(np.flatnonzero(complete)), transform)
-        open_passes = open_passes.at(np.flatnonzero(~complete))
-    if above is not None:
-        last = _passes(np.concatenate([above, np.zeros_like(above)]), row)
-        yield from _polygons(_Passes.of_both(open_passes, last), transform)
+
+    def trace(block: tuple[int, NDArray[np.int32]]) -> tuple[int, Arcs]:
+        first_row, ids = block
+        arcs = trace_arcs(ids, first_row=first_row, height=height)
+        return first_row + len(ids) - 2, arcs if shaping is None else shaping.apply(arcs, ids, first_row)
+
+    outliner = Outliner(joints="corners" if shaping is None else shaping.joints, keep_nodes=not strict)
+    yield from link_arcs(in_order(trace, blocks, workers=workers), bottoms, outliner, height=height)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Passes:
-    """Passages of outlines through corners of pixels, row by row; a region lies to the right of its outline."""
+def link_arcs(
+    bands: Iterable[tuple[int, Arcs]], bottoms: NDArray[np.int64], outliner: Outliner, *, height: int
+) -> Iterator[Outlines]:
+    """Link the arcs of bands to outlines.
 
-    row: NDArray[np.int32]
-    col: NDArray[np.int32]
-    region: NDArray[np.int32]
-    arriving: NDArray[np.uint8]
-    """Heading before the corner."""
-    leaving: NDArray[np.uint8]
-    """Heading after it."""
+    Args:
+        bands: first row below a band, and its arcs; from the top of the raster to its bottom.
+        bottoms: first row below region `i + 1` at position `i`.
+        outliner: without arcs.
+        height: rows of the raster.
 
-    @classmethod
-    def none(cls) -> _Passes:
-        position, heading = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8)
-        return cls(row=position, col=position, region=position, arriving=heading, leaving=heading)
-
-    @classmethod
-    def of_both(cls, first: _Passes, second: _Passes) -> _Passes:
-        return cls(
-            row=np.concatenate([first.row, second.row]),
-            col=np.concatenate([first.col, second.col]),
-            region=np.concatenate([first.region, second.region]),
-            arriving=np.concatenate([first.arriving, second.arriving]),
-            leaving=np.concatenate([first.leaving, second.leaving]),
-        )
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def at(self, index: NDArray[np.intp]) -> _Passes:
-        return _Passes(
-            row=self.row[index],
-            col=self.col[index],
-            region=self.region[index],
-            arriving=self.arriving[index],
-            leaving=self.leaving[index],
-        )
-
-
-def _passes(ids: NDArray[np.int32], first_row: int) -> _Passes:
-    """Passages through the corners between each row of `ids` and the next; the first of them lie on `first_row`."""
-    padded = np.pad(ids, ((0, 0), (1, 1)))
-    beside = padded[:, 1:] != padded[:, :-1]
-    below = padded[1:] != padded[:-1]
-    north, south, west, east = beside[:-1], beside[1:], below[:, :-1], below[:, 1:]
-    row, col = np.nonzero((north ^ south) | (west ^ east) | (north & west))
-    # Clockwise from the upper left: for heading h the pixel ahead on the right is h + 2, ahead on the left h + 1,
-    # behind on the left h, behind on the right h + 3.
-    corners = np.stack([padded[row, col], padded[row, col + 1], padded[row + 1, col + 1], padded[row + 1, col]], axis=1)
-    right_ahead = np.roll(corners, -2, axis=1)
-    leaves = (right_ahead > 0) & (right_ahead != np.roll(corners, -1, axis=1))
-    corner, heading = np.nonzero(leaves)
-    region = right_ahead[corner, heading]
-    straight = np.roll(corners, -3, axis=1)[corner, heading] == region
-    # Where a region touches itself at a corner only, turning left keeps its outer ring and its hole apart.
-    left = corners[corner, heading] == region
-    turn = np.where(left, 1, np.where(straight, 0, _HEADINGS - 1))
-    return _Passes(
-        row=(row[corner] + first_row).astype(np.int32),
-        col=col[corner].astype(np.int32),
-        region=region,
-        arriving=((heading + turn) % _HEADINGS).astype(np.uint8),
-        leaving=heading.astype(np.uint8),
-    )
-
-
-def _polygons(passes: _Passes, transform: Affine) -> Iterator[Polygons]:
-    """Polygons of complete outlines; none where there are no passes."""
-    if not len(passes):
-        return
-    following = _following(passes)
-    if transform.determinant < 0:
-        backwards = np.empty_like(following)
-        backwards[following] = np.arange(len(following), dtype=np.int32)
-        following = backwards
-    walk, ring_sizes, ring_regions = _walk(following, passes.region)
-    ends = np.cumsum(ring_sizes)
-    closed = np.insert(walk, ends, walk[ends - ring_sizes])
-    row, col = passes.row[closed], passes.col[closed]
-    x = transform.a * col + transform.b * row + transform.c
-    y = transform.d * col + transform.e * row + transform.f
-    region_ids, first_ring = np.unique(ring_regions, return_index=True)
-    geometries = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON,
-        np.column_stack([x, y]),
-        (
-            np.concatenate([[0], ends + np.arange(1, len(ends) + 1)]),
-            np.append(first_ring, len(ring_regions)),
-        ),
-    )
-    yield Polygons(region_ids=region_ids, geometries=geometries)
-
-
-def _following(passes: _Passes) -> NDArray[np.int32]:
-    """The pass after each: along a line of the grid outlines of one heading leave and arrive in turns."""
-    following = np.empty(len(passes), dtype=np.int32)
-    for heading in range(_HEADINGS):
-        leaving = np.flatnonzero(passes.leaving == heading)
-        arriving = np.flatnonzero(passes.arriving == heading)
-        if heading % 2:
-            leaving = leaving[np.argsort(passes.col[leaving], kind="stable")]
-            arriving = arriving[np.argsort(passes.col[arriving], kind="stable")]
-        following[leaving] = arriving
-    return following
-
-
-def _walk(
-    following: NDArray[np.int32], region: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
-    """All rings one after the other: order of the passes, size of each ring, region of each ring.
-
-    Rings stand by region; the ring with the first pass of a region is its outer one and comes first.
+    Yields:
+        Outlines of the regions that ended in a band, in parts of about 64 MB.
     """
-    count = len(following)
-    ring = _graph(following)
-    number, ring_of_pass = connected_components(ring, directed=True, connection="strong")
-    first = np.empty(number, dtype=np.int64)
-    first[ring_of_pass[::-1]] = np.arange(count)[::-1]
-    order = np.lexsort((first, region[first]))
-    starts = first[order]
-    before = np.empty(count, dtype=np.int32)
-    before[following] = np.arange(count, dtype=np.int32)
-    chain = following.copy()
-    chain[before[starts[:-1]]] = starts[1:]
-    walk = depth_first_order(_graph(chain), starts[0], return_predecessors=False)
-    return walk, np.bincount(ring_of_pass, minlength=number)[order], region[starts]
+    complete = np.zeros(len(bottoms) + 1, dtype=np.bool_)
+    for below, arcs in bands:
+        outliner.add(arcs)
+        np.less(bottoms, height + 1 if below == height else below, out=complete[1:])
+        yield from outliner.take(complete).parts(_MOST_POINTS)
 
 
-def _graph(following: NDArray[np.int32]) -> csr_array:
-    count = len(following)
-    return csr_array((np.ones(count), following, np.arange(count + 1, dtype=np.int32)), shape=(count, count))
+def polygons_of(
+    class_ids: NDArray[np.uint8],
+    transform: Affine | None = None,
+    *,
+    strict: bool = False,
+    workers: int = 0,
+    block_rows: int = 1024,
+) -> tuple[NDArray[np.uint8], NDArray[np.object_]]:
+    """Polygons of the 4-connected regions of a class raster in memory.
+
+    Args:
+        class_ids: (height, width); 255 is nodata and gets no polygon.
+        transform: from (column, row) to map (x, y); without it that is what coordinates are.
+        strict: True for polygons vertex by vertex as GDAL makes them. They are no valid coverage: a polygon has no
+            vertex where two others meet on a straight piece of its outline.
+        workers: threads; 0 takes one for each core.
+        block_rows: rows that a thread takes at once. The polygons are the same.
+
+    Returns:
+        Class ids and shapely polygons, in the order of the regions' first pixels, row by row.
+    """
+    height, width = class_ids.shape
+    threads = workers or os.cpu_count() or 1
+    place = Affine.identity() if transform is None else transform
+    windows = [Window.between(top, min(top + block_rows, height), 0, width) for top in range(0, height, block_rows)]
+    blocks = [RegionBlock(window=each, class_ids=class_ids[each.row : each.row + each.height]) for each in windows]
+    regions = find_regions(blocks, areas=None, with_borders=False, workers=threads)
+
+    def trace(index: int) -> tuple[int, Arcs]:
+        window = windows[index]
+        ids = regions.block_ids(index, blocks[index].class_ids)
+        return window.row + window.height, trace_arcs(ids, first_row=window.row, height=height)
+
+    bands = in_order(trace, range(len(blocks)), workers=threads)
+    polygons = np.empty(len(regions.table), dtype=object)
+    for outlines in link_arcs(bands, regions.table.bottoms, Outliner(keep_nodes=not strict), height=height):
+        polygons[outlines.region_ids - 1] = to_shapely(outlines, place)
+    return regions.table.class_ids, polygons
