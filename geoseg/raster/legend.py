@@ -25,10 +25,9 @@ _NAME_TITLE = re.compile(r"(class|category|land ?cover|label)?s?[ _]?(name|class
 _VALUE_TITLE = re.compile(r"value|code|(class|category)?_?id")
 _NAME_USE, _VALUE_USE = "2", "5"
 _COLOUR_USES = ("6", "7", "8")
-_INTEGER = "0"
 _BLACK = "#000000"
 _GOLDEN = 0.618033988749895
-_TONES = ((0.75, 0.85), (0.55, 0.6), (0.35, 0.95), (0.9, 0.6))
+_TONES = ((0.85, 0.9), (0.4, 0.95), (0.9, 0.55), (0.3, 0.65), (0.6, 0.8), (0.7, 0.35))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def find_legend(path: Path) -> FoundLegend:
     tagged = {int(key["id"]): name for key, name in _matched(tags) if key}
     style, table = _of_style(style_path(path)), _of_attribute_table(band)
     names = style.names | tagged | _category_names(band) | table.names
-    colours = style.colours | table.colours | _colour_table(band)
+    colours = style.colours | _colour_table(band) | table.colours
     return FoundLegend(
         names={value: name for value, name in names.items() if _is_class(value, nodata)},
         colours={value: colour for value, colour in colours.items() if _is_class(value, nodata)},
@@ -96,7 +95,8 @@ def legend_of(found: FoundLegend, present: Collection[int]) -> ClassMap:
 def distinct_colour(class_id: int) -> str:
     """A colour, `#rrggbb`, for a class that has none; every id has its own."""
     saturation, value = _TONES[class_id % len(_TONES)]
-    parts = colorsys.hsv_to_rgb(class_id * _GOLDEN % 1, saturation, value)
+    darker = class_id // 100 / 20  # hues come close together again
+    parts = colorsys.hsv_to_rgb(class_id * _GOLDEN % 1, saturation, value - darker)
     return "#" + "".join(f"{round(255 * part):02x}" for part in parts)
 
 
@@ -137,14 +137,14 @@ def _of_attribute_table(band: ET.Element) -> FoundLegend:
     at = _position(columns, _VALUE_USE, _VALUE_TITLE)
     values = [number if at is None else _whole(row[at]) for number, row in enumerate(rows)]
     named = _position(columns, _NAME_USE, _NAME_TITLE)
-    shares = [_use_of(columns, use) for use in _COLOUR_USES]
-    names, colours = {}, {}
-    for value, row in zip(values, rows, strict=True):
-        if named is not None and row[named]:
-            names[value] = row[named]
-        if None not in shares:
-            colours[value] = _hex([_whole(row[share]) for share in shares if share is not None])
-    return FoundLegend(names=names, colours=colours)
+    names = {} if named is None else {value: row[named] for value, row in zip(values, rows, strict=True) if row[named]}
+    return FoundLegend(names=names, colours=dict(zip(values, _colours_of(columns, rows), strict=False)))
+
+
+def _colours_of(columns: list[_Column], rows: list[list[str]]) -> list[str]:
+    """Colour of each row; none where the table has no red, green and blue."""
+    places = [number for use in _COLOUR_USES for number, column in enumerate(columns) if column.use == use]
+    return [_hex([_whole(row[place]) for place in places]) for row in rows if len(places) == len(_COLOUR_USES)]
 
 
 class _Column:
@@ -152,7 +152,6 @@ class _Column:
 
     def __init__(self, definition: ET.Element) -> None:
         self.title = (definition.findtext("Name") or "").strip().lower()
-        self.kind = definition.findtext("Type") or ""
         self.use = definition.findtext("Usage") or ""
 
 
@@ -161,12 +160,6 @@ def _position(columns: list[_Column], use: str, title: re.Pattern[str]) -> int |
     by_use = [number for number, column in enumerate(columns) if column.use == use]
     by_title = [number for number, column in enumerate(columns) if title.fullmatch(column.title)]
     return next(iter(by_use + by_title), None)
-
-
-def _use_of(columns: list[_Column], use: str) -> int | None:
-    """Where the column of whole numbers of a use stands."""
-    whole = (number for number, column in enumerate(columns) if (column.use, column.kind) == (use, _INTEGER))
-    return next(whole, None)
 
 
 def _of_style(path: Path) -> FoundLegend:

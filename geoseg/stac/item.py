@@ -254,7 +254,7 @@ def _classifications(classes: ClassMap) -> list[Classification]:
     names: dict[str, int] = {}
     for entry in classes.classes:
         name = re.sub(r"[^0-9A-Za-z_-]+", "_", entry.name).strip("_") or f"class_{entry.id}"
-        names[name if name not in names else f"{name}_{entry.id}"] = entry.id
+        names[name if name not in {*names, "nodata"} else f"{name}_{entry.id}"] = entry.id
     listed = [
         Classification.create(value=entry.id, name=name, title=entry.name, color_hint=entry.colour[1:].upper())
         for entry, name in zip(classes.classes, names, strict=True)
