@@ -74,9 +74,9 @@ def root_of(parents: NDArray[np.int32], node: int) -> int:
 
 @compiled
 def number_roots(parents: NDArray[np.int32]) -> int:
-    """Replace the parent of each node by the number of its tree, 1 to their count in the order of roots; gives the count.
+    """Replace the parent of each node by the number of its tree; gives how many trees there are.
 
-    No parent comes after its node. Node 0 gets 0.
+    Trees are numbered from 1 in the order of their roots, and no parent comes after its node. Node 0 gets 0.
     """
     count = 0
     for node in range(1, len(parents)):
