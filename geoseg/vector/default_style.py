@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 _TABLE = """
-CREATE TABLE layer_styles (
+CREATE TABLE IF NOT EXISTS layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     f_table_catalog TEXT(256),
     f_table_schema TEXT(256),
@@ -20,16 +20,16 @@ CREATE TABLE layer_styles (
     ui TEXT(30),
     update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
-INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
+INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
     ('layer_styles', 'attributes', 'layer_styles', '', 0);
 """
 
 
 def add_default_style(database: sqlite3.Connection, layer: str, style: str, *, geometry: str, description: str) -> None:
-    """Give the one layer of a GeoPackage its default style.
+    """Give a layer of a GeoPackage its default style.
 
     Args:
-        database: the open file, without styles so far.
+        database: the open file; the layer has no style so far.
         layer: its name.
         style: as QGIS writes it (QML).
         geometry: name of the layer's geometry column.

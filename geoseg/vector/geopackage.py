@@ -1,134 +1,90 @@
-"""A GeoPackage that opens styled: polygons, a table of the classes, and the style.
-
-Knows columns and SQL, nothing of how polygons come about. Writes to the path it is given; a file there is replaced.
-"""
+"""A GeoPackage that opens styled: layers, tables and styles. Knows SQL, nothing of how features come about."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
-from geoseg.errors import GeosegError, OutputError
 from geoseg.vector.default_style import add_default_style
-from geoseg.vector.summary import ClassSummary
+from geoseg.vector.layers import Counted, IncompleteError, Layer, Table
 
-LAYER = "landcover"
-CLASS_COLUMN = "class_id"
-_GEOMETRY = "geom"
-
-SCHEMA = pa.schema(
-    [
-        pa.field(CLASS_COLUMN, pa.int16(), nullable=False),
-        pa.field("class_name", pa.string(), nullable=False),
-        pa.field("area_m2", pa.float64()),
-        pa.field("area_px", pa.int64(), nullable=False),
-        pa.field("confidence", pa.float64(), nullable=False),
-        pa.field("region_id", pa.int64(), nullable=False),
-        pa.field(_GEOMETRY, pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"}),
-    ]
-)
-"""Columns of the layer: areas on the ground (NULL without a CRS) and in pixels, mean confidence 0 to 1."""
-
-_TABLES = """
-CREATE TABLE class_summary (
-    fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
-    class_id SMALLINT NOT NULL UNIQUE,
-    class_name TEXT NOT NULL,
-    colour TEXT NOT NULL,
-    polygons INTEGER NOT NULL,
-    area_px INTEGER NOT NULL,
-    area_m2 REAL,
-    share REAL NOT NULL,
-    mean_confidence REAL
-);
-INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) VALUES
-    ('class_summary', 'attributes', 'class_summary', 'Area and confidence by class', 0);
-"""
+_VERSION = "1.3"  # of 1.4 QGIS 3.22 warns
+_KEY = "id"  # fid is the name that programs give to keys of their own
 
 
 def write_geopackage(
-    path: Path,
-    batches: Iterator[pa.RecordBatch],
-    *,
-    crs: str | None,
-    summaries: Sequence[ClassSummary],
-    style: str,
+    path: Path, layers: Sequence[Layer], *, crs: str | None, tables: Callable[[], Sequence[Table]]
 ) -> None:
-    """Write polygons, the table of classes and the style of the layer.
+    """Write layers, tables and styles.
 
     Args:
-        path: the file; what is there is replaced.
-        batches: polygons, with the columns of `SCHEMA` and geometries as well-known binary; read once.
+        path: the file; there is none so far.
+        layers: at least one.
         crs: well-known text, or None.
-        summaries: one for each class.
-        style: the layer's QGIS style.
+        tables: is asked for the tables when all layers are written.
 
     Raises:
-        OutputError: if the file cannot be written.
+        RuntimeError: if GDAL fails.
+        sqlite3.Error: if SQLite does.
     """
-    source = _Batches(batches)
-    reader = pa.RecordBatchReader.from_batches(SCHEMA, source)
-    path.unlink(missing_ok=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
-            pyogrio.write_arrow(
-                reader,
-                path,
-                driver="GPKG",
-                layer=LAYER,
-                geometry_name=_GEOMETRY,
-                geometry_type="Polygon",
-                crs=crs,
-                dataset_options={"VERSION": "1.3"},
-                layer_options={"FID": "fid", "DESCRIPTION": "Land cover"},
-            )
-        with contextlib.closing(sqlite3.connect(path)) as database, database:
-            _add_tables(database, summaries, style)
-            (indexed,) = database.execute(f"SELECT COUNT(*) FROM rtree_{LAYER}_{_GEOMETRY}").fetchone()  # noqa: S608
-    except (DataSourceError, DataLayerError, FeatureError, RuntimeError, sqlite3.Error) as error:
-        if source.failure is not None:
-            raise source.failure from None
-        raise OutputError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
-    if source.failure is not None:
-        raise source.failure
-    if indexed != source.polygons:  # GDAL makes the index while it closes the file, and then reports no error
-        raise OutputError(f"{path}: holds {indexed} of {source.polygons} polygons: is the disk full?")
+    for layer in layers:
+        written = _write_layer(path, layer, crs)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            _require_all(database, layer, written)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        for table in tables():
+            _add_table(database, table)
+        for layer in layers:
+            if layer.style is not None:
+                add_default_style(
+                    database,
+                    layer.name,
+                    layer.style,
+                    geometry=layer.schema.names[-1],
+                    description=layer.description,
+                )
 
 
-class _Batches:
-    """Batches on their way through GDAL, which keeps no Python exception: this does."""
+def _write_layer(path: Path, layer: Layer, crs: str | None) -> int:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+        counted = Counted(layer.batches)
+        pyogrio.write_arrow(
+            pa.RecordBatchReader.from_batches(layer.schema, counted),
+            path,
+            driver="GPKG",
+            layer=layer.name,
+            geometry_name=layer.schema.names[-1],
+            geometry_type=layer.geometry,
+            crs=crs,
+            dataset_options={"VERSION": _VERSION},
+            layer_options={"FID": _KEY, "DESCRIPTION": layer.description},
+        )
+    return counted.rows
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self.failure: BaseException | None = None
-        self.polygons = 0
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in self._batches:
-                self.polygons += batch.num_rows
-                yield batch
-        except (GeosegError, OSError, KeyboardInterrupt) as error:
-            self.failure = error
-            raise
+def _require_all(database: sqlite3.Connection, layer: Layer, written: int) -> None:
+    """GDAL makes the index while it closes the file, and then reports no error."""
+    for table in (layer.name, f"rtree_{layer.name}_{layer.schema.names[-1]}"):
+        (found,) = database.execute(f'SELECT COUNT(*) FROM "{table}"').fetchone()  # noqa: S608 - our own names
+        if found != written:
+            raise IncompleteError(f"{table} holds {found} of {written} features")
 
 
-def _add_tables(database: sqlite3.Connection, summaries: Sequence[ClassSummary], style: str) -> None:
-    database.executescript(_TABLES)
-    database.executemany(
-        "INSERT INTO class_summary (class_id, class_name, colour, polygons, area_px, area_m2, share,"
-        " mean_confidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (each.class_id, each.name, each.colour, each.polygons, each.pixels, each.area, each.share, each.confidence)
-            for each in summaries
-        ],
+def _add_table(database: sqlite3.Connection, table: Table) -> None:
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in table.columns)
+    database.execute(f'CREATE TABLE "{table.name}" ({_KEY} INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, {columns})')
+    database.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id)"
+        " VALUES (?, 'attributes', ?, ?, 0)",
+        (table.name, table.name, table.description),
     )
-    add_default_style(database, LAYER, style, geometry=_GEOMETRY, description="Land-cover classes")
+    names = ", ".join(f'"{name}"' for name, _ in table.columns)
+    places = ", ".join("?" * len(table.columns))
+    database.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({places})', table.rows)  # noqa: S608 - our own

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.classes import ClassMap
-from geoseg.vector.regions import RegionTable
-
-PERCENT = 100.0
+from geoseg.vector.layers import Table
+from geoseg.vector.table import RegionTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,19 @@ class ClassSummary:
     """Part of the area of all polygons, 0 to 1; of their pixels without a CRS."""
 
     confidence: float | None
-    """Mean over its pixels, 0 to 1; None where there are none."""
+    """Mean over its pixels, 0 to 1; None where none has one."""
 
 
-def summarize(table: RegionTable, classes: ClassMap, area_scale: float) -> list[ClassSummary]:
+def summarize(
+    table: RegionTable, classes: ClassMap, area_scale: float, *, means: NDArray[np.float64] | None
+) -> list[ClassSummary]:
     """Sum up the regions of every class of a legend, also of those that do not occur.
 
     Args:
         table: the regions.
         classes: the legend.
         area_scale: units of `table.areas` per m².
+        means: mean confidence by class id (256,), 0 to 1 or NaN; None without a confidence.
 
     Returns:
         One summary for each class, in the order of the legend.
@@ -57,17 +61,40 @@ def summarize(table: RegionTable, classes: ClassMap, area_scale: float) -> list[
     summaries = []
     for entry in classes.classes:
         inside = np.flatnonzero(table.class_ids == entry.id)
-        pixels = int(table.pixels[inside].sum())
+        size = int(sizes[inside].sum())
+        mean = np.nan if means is None else float(means[entry.id])
         summaries.append(
             ClassSummary(
                 class_id=entry.id,
                 name=entry.name,
                 colour=entry.colour,
                 polygons=len(inside),
-                pixels=pixels,
-                area=None if table.areas is None else int(table.areas[inside].sum()) / area_scale,
-                share=int(sizes[inside].sum()) / whole,
-                confidence=int(table.confidence_sums[inside].sum()) / pixels / PERCENT if pixels else None,
+                pixels=int(table.pixels[inside].sum()),
+                area=None if table.areas is None else size / area_scale,
+                share=size / whole,
+                confidence=None if np.isnan(mean) else mean,
             )
         )
     return summaries
+
+
+def summary_table(summaries: Sequence[ClassSummary]) -> Table:
+    """The table `class_summary`: a row for each class, in the same order."""
+    return Table(
+        name="class_summary",
+        description="Area and confidence by class",
+        columns=(
+            ("class_id", "SMALLINT NOT NULL UNIQUE"),
+            ("class_name", "TEXT NOT NULL"),
+            ("colour", "TEXT NOT NULL"),
+            ("polygons", "INTEGER NOT NULL"),
+            ("area_px", "INTEGER NOT NULL"),
+            ("area_m2", "REAL"),
+            ("share", "REAL NOT NULL"),
+            ("mean_confidence", "REAL"),
+        ),
+        rows=[
+            (each.class_id, each.name, each.colour, each.polygons, each.pixels, each.area, each.share, each.confidence)
+            for each in summaries
+        ],
+    )
