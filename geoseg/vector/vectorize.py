@@ -1,83 +1,130 @@
-"""From a class raster to a GeoPackage: regions, mapping unit, polygons, file.
+"""From a class raster to a file of polygons: regions, mapping unit, arcs, outlines, layers.
 
-The raster is read twice by blocks. What is in memory is a block, the table of regions with their borders, and the
-outlines of the regions that are not yet complete.
+The rasters are read twice by blocks. What is in memory are some blocks, the table of regions with their borders, and
+the arcs of the regions that are not yet complete.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import math
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import shapely
-from numpy.typing import NDArray
 
 from geoseg.classes import ClassMap
-from geoseg.errors import SceneError
-from geoseg.vector.blocks import BLOCK_ROWS, ClassSource, LabelScratch
-from geoseg.vector.generalize import generalize
-from geoseg.vector.geopackage import CLASS_COLUMN, SCHEMA, write_geopackage
-from geoseg.vector.polygonize import Polygons, polygonize
-from geoseg.vector.regions import RegionTable, find_regions
-from geoseg.vector.style import polygon_style
-from geoseg.vector.summary import PERCENT, ClassSummary, summarize
+from geoseg.errors import ConfigError, OutputError, SceneError
+from geoseg.vector.blocks import ClassRasters, ClassSource
+from geoseg.vector.columns import BOUNDARIES
+from geoseg.vector.generalize import Merges, generalize
+from geoseg.vector.giants import cut_giants
+from geoseg.vector.layer_making import LayerMaking
+from geoseg.vector.layers import Table
+from geoseg.vector.options import VectorOptions
+from geoseg.vector.regions import Regions, RegionTable, find_regions, relabelled
+from geoseg.vector.run_table import RunRecord, run_table
+from geoseg.vector.spool import Spool
+from geoseg.vector.summary import ClassSummary, summary_table
+from geoseg.vector.vector_file import holds_one_layer, refuse_suffix, write_vector
 from geoseg.window import Window
 
-__all__ = ["ClassSummary", "vectorize"]
+__all__ = ["ClassRasters", "ClassSummary", "VectorSummary", "vectorize"]
+
+MOST_SIDES = 1 << 23
+"""Longest outline of a polygon, pixel sides; a region with a longer one is written in pieces."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorSummary:
+    """What was made of a class raster."""
+
+    classes: list[ClassSummary]
+    """What there is of each class, in the order of the legend."""
+
+    polygons: int
+    """How many there are."""
+
+    merges: Merges | None
+    """What the mapping unit did; None without one."""
 
 
 def vectorize(
-    class_raster: Path,
-    confidence: Path,
+    rasters: ClassRasters,
     out: Path,
     *,
     classes: ClassMap,
-    mapping_unit: float,
+    options: VectorOptions,
+    record: RunRecord,
     progress: Callable[[int, int], None] | None = None,
-) -> list[ClassSummary]:
-    """Turn a class raster into polygons in a GeoPackage.
+) -> VectorSummary:
+    """Turn a class raster into polygons.
 
     Args:
-        class_raster: class ids of the legend; 255 is nodata.
-        confidence: percent, on the same grid.
-        out: the GeoPackage; a file there is replaced. Scratch files stand beside it meanwhile.
+        rasters: the class raster, and confidence and probabilities where there are any.
+        out: .gpkg, .parquet or .fgb; a file there is replaced at the end. Scratch files stand beside it meanwhile.
         classes: the legend.
-        mapping_unit: smallest area kept, m² on the ground, or pixels without a CRS; 0 keeps all.
+        options: what becomes of the regions.
+        record: how the map was made, for the file.
         progress: is told rows done and rows to do; every row counts twice, once for each reading.
 
-    Returns:
-        What there is of each class, in the order of the legend.
-
     Raises:
-        SceneError: if a raster cannot be read, does not fit the other, or holds an unknown class.
-        OutputError: if the GeoPackage or a scratch file cannot be written.
+        ConfigError: if boundaries are to be smoothed without probabilities, or the ending of `out` says no format.
+        SceneError: if a raster cannot be read, does not fit the others, or holds an unknown class.
+        OutputError: if the file or a scratch file cannot be written.
     """
-    with (
-        ClassSource(class_raster, confidence) as source,
-        tempfile.TemporaryDirectory(prefix=".geoseg-", dir=out.parent) as folder,
-        LabelScratch(Path(folder) / "labels.tif", source.georef) as scratch,
-    ):
+    refuse_suffix(out)
+    if options.smooth and rasters.probabilities is None:
+        raise ConfigError("smooth needs the probabilities of the classes: give their raster, or leave smooth out")
+    workers = options.workers or os.cpu_count() or 1
+    with ExitStack() as stack:
+        source = stack.enter_context(ClassSource(rasters, classes))
+        scratch = stack.enter_context(_scratch_folder(out))
+        spool = stack.enter_context(Spool(scratch / "boundaries.arrow", BOUNDARIES)) if options.boundaries else None
         tell = _Rows(2 * source.georef.height, progress)
-        regions = find_regions(source.blocks(BLOCK_ROWS, tell), scratch.write)
-        _refuse_unknown_classes(class_raster, regions.table, classes)
-        scale = 1.0 if regions.table.areas is None else source.area_scale
-        table, new_ids = generalize(regions.table, regions.borders, math.ceil(mapping_unit * scale))
-        region_of_label = new_ids[regions.ids]
-        blocks = (region_of_label[labels] for labels in scratch.blocks(BLOCK_ROWS, tell))
-        polygons = polygonize(blocks, table.bottoms, source.georef.transform)
-        summaries = summarize(table, classes, scale)
-        write_geopackage(
-            out,
-            _batches(polygons, table, classes, scale),
-            crs=source.georef.crs,
-            summaries=summaries,
-            style=polygon_style(classes, CLASS_COLUMN),
+        regions = find_regions(
+            source.class_blocks(tell), areas=source.areas, with_borders=options.mapping_unit > 0, workers=workers
         )
-    return summaries
+        _refuse_unknown_classes(rasters.class_raster, regions.table, classes)
+        regions, merges = _generalized(regions, options.mapping_unit, source.area_scale)
+        if not options.strict:
+            regions = cut_giants(regions, MOST_SIDES)
+        making = LayerMaking(source, regions, classes, options)
+        layers = making.layers(source.pixel_blocks(tell), record.provenance, spool, workers=workers)
+        wanted = layers[:1] if holds_one_layer(out) else layers
+        tables = functools.partial(_tables, making, record)
+        write_vector(out, wanted, crs=source.georef.crs, tables=tables)
+        return VectorSummary(classes=making.summaries(), polygons=len(regions.table), merges=merges)
+
+
+def _tables(making: LayerMaking, record: RunRecord) -> list[Table]:
+    return [summary_table(making.summaries()), run_table(record)]
+
+
+def _generalized(regions: Regions, mapping_unit: float, area_scale: float) -> tuple[Regions, Merges | None]:
+    """The regions once none is below the mapping unit, and what that did."""
+    if regions.borders is None:
+        return regions, None
+    before = regions.table
+    smallest = math.ceil(mapping_unit * (1.0 if before.areas is None else area_scale))
+    table, new_ids = generalize(before, regions.borders, smallest)
+    merges = Merges.between(before, table, new_ids, smallest)
+    log.info(
+        "mapping unit of %g %s: %d of %d regions were smaller, %d polygons are left; %d px changed their class",
+        *(mapping_unit, "px" if table.areas is None else "m²", merges.below, len(before), len(table), merges.pixels),
+    )
+    if merges.left:
+        log.warning("%d regions stay below the mapping unit: they have no neighbour to join", merges.left)
+    return relabelled(regions, new_ids, table), merges
 
 
 class _Rows:
@@ -100,22 +147,14 @@ def _refuse_unknown_classes(path: Path, table: RegionTable, classes: ClassMap) -
         raise SceneError(f"{path}: holds class {min(unknown)}, which is not in the legend: give its own legend")
 
 
-def _batches(
-    polygons: Iterable[Polygons], table: RegionTable, classes: ClassMap, area_scale: float
-) -> Iterator[pa.RecordBatch]:
-    """Rows of the layer."""
-    names = np.empty(256, dtype=object)
-    names[list(classes.ids)] = classes.names
-    for part in polygons:
-        at = part.region_ids - 1
-        columns: list[NDArray[np.generic] | list[None]] = [
-            table.class_ids[at].astype(np.int16),
-            names[table.class_ids[at]],
-            [None] * len(at) if table.areas is None else table.areas[at] / area_scale,
-            table.pixels[at],
-            table.confidence_sums[at] / table.pixels[at] / PERCENT,
-            part.region_ids.astype(np.int64),
-            shapely.to_wkb(part.geometries, flavor="iso"),
-        ]
-        arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+@contextlib.contextmanager
+def _scratch_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside a file to be."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".geoseg-", dir=out.parent))
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror}; choose another output folder") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""The layers of a map, made together while its blocks pass by once. Knows regions and rows, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from geoseg.classes import ClassMap
+from geoseg.vector.arcs import Arcs
+from geoseg.vector.attributes import OpenRegions
+from geoseg.vector.bands import Shape, bands_of
+from geoseg.vector.blocks import BlockPixels, ClassSource
+from geoseg.vector.boundaries import BoundaryLines, Ground
+from geoseg.vector.columns import BOUNDARIES, CLASS_COLUMN, LANDCOVER, REVIEW, LandcoverRows, Provenance
+from geoseg.vector.layers import BOUNDARIES_LAYER, LANDCOVER_LAYER, REVIEW_LAYER, Layer
+from geoseg.vector.options import VectorOptions
+from geoseg.vector.outlines import Outlines
+from geoseg.vector.perimeter import ground_metric, perimeters
+from geoseg.vector.polygonize import link_arcs, to_wkb
+from geoseg.vector.regions import Regions
+from geoseg.vector.review import ReviewList
+from geoseg.vector.rings import Outliner
+from geoseg.vector.spool import Spool
+from geoseg.vector.style import boundary_style, polygon_style, review_style
+from geoseg.vector.summary import ClassSummary, summarize
+
+
+class LayerMaking:
+    """Makes polygons, and on the way lines and points, of regions that are known."""
+
+    def __init__(self, source: ClassSource, regions: Regions, classes: ClassMap, options: VectorOptions) -> None:
+        """Know what is to be made.
+
+        Args:
+            source: the rasters.
+            regions: theirs, found in the blocks that will pass by.
+            classes: the legend.
+            options: which layers, and how.
+        """
+        georef = source.georef
+        self._regions, self._classes, self._options = regions, classes, options
+        self._georef, self._area_scale = georef, source.area_scale
+        self._ground = Ground(transform=georef.transform, metric=ground_metric(georef))
+        self._shape = Shape.of(options, regions, classes, height=georef.height, gsd=georef.gsd)
+        self._certainty = OpenRegions(regions.table, classes)
+        self._review = ReviewList(options.review)
+        self._lines = BoundaryLines(regions.table, classes, self._ground, joints=self._shape.joints)
+
+    def layers(
+        self, blocks: Iterable[BlockPixels], provenance: Provenance, spool: Spool | None, *, workers: int
+    ) -> list[Layer]:
+        """The layers, to be written one after the other.
+
+        Args:
+            blocks: the raster from top to bottom; drawn while the rows of the first layer are.
+            provenance: stands in every row.
+            spool: where lines wait until the polygons are written; None where no lines are wanted.
+            workers: threads.
+        """
+        polygons = Layer(
+            name=LANDCOVER_LAYER,
+            description="Land cover",
+            schema=LANDCOVER,
+            geometry="Polygon",
+            batches=self._polygons(blocks, provenance, spool, workers),
+            style=polygon_style(self._classes, CLASS_COLUMN),
+        )
+        return [polygons, *self._further(spool)]
+
+    def summaries(self) -> list[ClassSummary]:
+        """What there is of each class; asked when the layers are written."""
+        means = self._certainty.class_means()
+        return summarize(self._regions.table, self._classes, self._area_scale, means=means)
+
+    def _further(self, spool: Spool | None) -> Iterator[Layer]:
+        if spool is not None:
+            yield Layer(
+                name=BOUNDARIES_LAYER,
+                description="Boundaries between classes",
+                schema=BOUNDARIES,
+                geometry="LineString",
+                batches=spool.batches(),
+                style=boundary_style("left_class"),
+            )
+        if self._options.review:
+            yield Layer(
+                name=REVIEW_LAYER,
+                description="The least certain regions",
+                schema=REVIEW,
+                geometry="Point",
+                batches=self._review.batches(),
+                style=review_style(self._classes, CLASS_COLUMN),
+            )
+
+    def _polygons(
+        self, blocks: Iterable[BlockPixels], provenance: Provenance, spool: Spool | None, workers: int
+    ) -> Iterator[pa.RecordBatch]:
+        table = self._regions.table
+        rows = LandcoverRows(table, self._classes, provenance, area_scale=self._area_scale)
+        outliner = Outliner(joints=self._shape.joints, keep_nodes=not self._options.strict)
+        arcs = self._arcs(blocks, spool, workers)
+        for outlines in link_arcs(arcs, table.bottoms, outliner, height=self._georef.height):
+            if len(outlines):
+                batch = self._batch(outlines, rows)
+                self._review.look_at(batch)
+                yield batch
+
+    def _arcs(self, blocks: Iterable[BlockPixels], spool: Spool | None, workers: int) -> Iterator[tuple[int, Arcs]]:
+        """Arcs of the blocks, with the first row below each; notes on the way what else is wanted of a block."""
+        for band in bands_of(blocks, self._regions, self._shape, self._certainty, workers=workers):
+            self._certainty.add(band.certainty)
+            if spool is not None:
+                spool.write(self._lines.add(band.arcs))
+            yield band.below, band.arcs
+
+    def _batch(self, outlines: Outlines, rows: LandcoverRows) -> pa.RecordBatch:
+        metric = self._ground.metric
+        return rows.batch(
+            outlines.region_ids,
+            to_wkb(outlines, self._georef.transform),
+            perimeters=None if metric is None else perimeters(outlines, metric),
+            certainty=self._certainty.of(outlines.region_ids),
+        )
