@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.vector.compiled import compiled
+
+_REMEMBERED = 1 << 15  # pairs whose place is remembered while sides are found; the sums are the same
+_MIXER = 40503  # odd, so that ids spread over the slots
 
 _Pairs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]
 
@@ -47,10 +51,30 @@ class Borders:
             ids: (height, width), C-contiguous; 0 is no region.
         """
         most = _count_sides(ids)
-        one, other = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
-        sides = np.empty(most, dtype=np.int64)
-        found = _find_sides(ids, one, other, sides)
-        return cls.of_pairs(one[:found], other[:found], sides[:found])
+        sides = _Sides(
+            low=np.empty(most, dtype=np.int32),
+            high=np.empty(most, dtype=np.int32),
+            sides=np.empty(most, dtype=np.int64),
+            last_seen=np.zeros(_REMEMBERED, dtype=np.int64),
+        )
+        found = _find_sides(ids, sides)
+        return cls.of_pairs(sides.low[:found], sides.high[:found], sides.sides[:found])
+
+
+class _Sides(NamedTuple):
+    """Pixel sides between pairs of regions; a pair may stand there several times."""
+
+    low: NDArray[np.int32]
+    """Lower id of each pair."""
+
+    high: NDArray[np.int32]
+    """Higher id of each pair."""
+
+    sides: NDArray[np.int64]
+    """How many."""
+
+    last_seen: NDArray[np.int64]
+    """Where the last pair stands of those that share a slot here; so most pairs that come again are found."""
 
 
 @compiled
@@ -67,38 +91,34 @@ def _count_sides(ids: NDArray[np.int32]) -> int:
 
 
 @compiled
-def _find_sides(
-    ids: NDArray[np.int32], one: NDArray[np.int32], other: NDArray[np.int32], sides: NDArray[np.int64]
-) -> int:
-    """Write down the sides, those of a row that follow each other between two regions as one; gives how many."""
+def _find_sides(ids: NDArray[np.int32], sides: _Sides) -> int:
+    """Write down the sides between regions; gives how many entries these are."""
     found = 0
     for row in range(len(ids)):
         for col in range(1, ids.shape[1]):
             if ids[row, col] != ids[row, col - 1]:
-                one[found], other[found], sides[found] = ids[row, col - 1], ids[row, col], 1
-                found += 1
+                found = _add_side(ids[row, col - 1], ids[row, col], sides, found)
         if row > 0:
-            found = _find_below(ids[row - 1 : row + 1], one, other, sides, found)
+            for col in range(ids.shape[1]):
+                if ids[row, col] != ids[row - 1, col]:
+                    found = _add_side(ids[row - 1, col], ids[row, col], sides, found)
     return found
 
 
 @compiled
-def _find_below(
-    ids: NDArray[np.int32], one: NDArray[np.int32], other: NDArray[np.int32], sides: NDArray[np.int64], found: int
-) -> int:
-    """Write down the sides between two rows."""
-    last = -2
-    for col in range(ids.shape[1]):
-        above, here = ids[0, col], ids[1, col]
-        if above == here:
-            continue
-        if last == col - 1 and one[found - 1] == above and other[found - 1] == here:
-            sides[found - 1] += 1
-        else:
-            one[found], other[found], sides[found] = above, here, 1
-            found += 1
-        last = col
-    return found
+def _add_side(one: int, other: int, sides: _Sides, found: int) -> int:
+    """Write down one side of two different ids."""
+    low, high = min(one, other), max(one, other)
+    if low == 0:
+        return found
+    slot = (low * _MIXER + high) % _REMEMBERED
+    at = sides.last_seen[slot]
+    if at < found and sides.low[at] == low and sides.high[at] == high:
+        sides.sides[at] += 1
+        return found
+    sides.last_seen[slot] = found
+    sides.low[found], sides.high[found], sides.sides[found] = low, high, 1
+    return found + 1
 
 
 @compiled

@@ -77,8 +77,8 @@ def generalize(
         The table of the new regions, again in the order of their first pixel. And the new id by old id, with 0 for no
         region.
     """
-    waiting = np.flatnonzero(table.sizes < smallest)
-    waiting = waiting[np.argsort(table.sizes[waiting], kind="stable")].astype(np.int32)
+    small = np.flatnonzero(table.sizes < smallest).astype(np.int32)
+    waiting = small[np.argsort(table.sizes[small], kind="stable")]
     groups = _groups_of(table, second)
     if len(waiting):
         _merge_all(groups, _touching(table.sizes < smallest, borders), waiting, smallest)
@@ -199,7 +199,7 @@ def _merge_all(groups: _Groups, touching: _Touching, waiting: NDArray[np.int32],
         else:
             size, first = sizes[at], waiting[at]
             at += 1
-        group = root_of(groups.parents, first)
+        group = root_of(groups.parents, int(first))
         if groups.sizes[group] == size and groups.first[group] == first:
             group = _merge(groups, touching, shared, group)
             if group >= 0 and groups.sizes[group] < smallest:
@@ -244,9 +244,9 @@ def _gather(groups: _Groups, touching: _Touching, shared: _Shared, group: int) -
 @compiled
 def _chosen(groups: _Groups, shared: _Shared, count: int, second: int) -> int:
     """The neighbour that a group is put into."""
-    best = shared.roots[0]
+    best = int(shared.roots[0])
     for at in range(1, count):
-        other = shared.roots[at]
+        other = int(shared.roots[at])
         if _rank(groups, shared, other, second) > _rank(groups, shared, best, second):
             best = other
     return best

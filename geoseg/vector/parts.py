@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,20 +70,24 @@ def measure(block: RegionBlock, *, areas: Areas | None, with_borders: bool) -> P
 
 
 def _table(block: RegionBlock, labels: NDArray[np.int32], count: int, areas: Areas | None) -> RegionTable:
-    class_ids = np.zeros(count + 1, dtype=np.uint8)
-    pixels, tops, bottoms, sides = (np.zeros(count + 1, dtype=np.int64) for _ in range(4))
-    _measure(labels, np.ascontiguousarray(block.class_ids), class_ids, pixels, sides)
-    _measure_rows(labels, tops, bottoms)
+    found = _Found(
+        class_ids=np.zeros(count + 1, dtype=np.uint8),
+        pixels=np.zeros(count + 1, dtype=np.int64),
+        tops=np.zeros(count + 1, dtype=np.int64),
+        bottoms=np.zeros(count + 1, dtype=np.int64),
+        sides=np.zeros(count + 1, dtype=np.int64),
+    )
+    _measure_runs(labels, np.ascontiguousarray(block.class_ids), found)
     touches_edge = np.zeros(count + 1, dtype=np.bool_)
     touches_edge[labels[:, 0]] = True
     touches_edge[labels[:, -1]] = True
     return RegionTable(
-        class_ids=class_ids[1:],
-        pixels=pixels[1:],
+        class_ids=found.class_ids[1:],
+        pixels=found.pixels[1:],
         areas=None if areas is None else _summed_areas(block.window, labels, count, areas),
-        tops=tops[1:] + block.window.row,
-        bottoms=bottoms[1:] + block.window.row,
-        sides=sides[1:],
+        tops=found.tops[1:] + block.window.row,
+        bottoms=found.bottoms[1:] + block.window.row,
+        sides=found.sides[1:],
         touches_edge=touches_edge[1:],
         region_ids=np.arange(1, count + 1, dtype=np.int64),
     )
@@ -100,40 +105,40 @@ def _summed_areas(window: Window, labels: NDArray[np.int32], count: int, areas: 
     return sums[1:]
 
 
+class _Found(NamedTuple):
+    """Columns of the table, with a place for label 0 in front."""
+
+    class_ids: NDArray[np.uint8]
+    pixels: NDArray[np.int64]
+    tops: NDArray[np.int64]
+    bottoms: NDArray[np.int64]
+    sides: NDArray[np.int64]
+
+
 @compiled
-def _measure(
-    labels: NDArray[np.int32],
-    class_ids: NDArray[np.uint8],
-    classes: NDArray[np.uint8],
-    pixels: NDArray[np.int64],
-    sides: NDArray[np.int64],
-) -> None:
-    """Take class, pixels and pixel sides of each label from its runs, the pixels of a row that follow each other."""
+def _measure_runs(labels: NDArray[np.int32], class_ids: NDArray[np.uint8], found: _Found) -> None:
+    """Measure each label by its runs, the pixels of a row that follow each other."""
     for row in range(len(labels)):
         here = labels[row]
-        above = labels[row - 1] if row > 0 else labels[row]
+        above = labels[row - 1] if row > 0 else np.full_like(here, -1)
         begin = 0
         touching = 0
         for col in range(len(here)):
             touching += here[col] == above[col]
             if col + 1 == len(here) or here[col + 1] != here[col]:
-                label = here[col]
-                length = col + 1 - begin
-                classes[label] = class_ids[row, col]
-                pixels[label] += length
-                sides[label] += 2 + 2 * length - (2 * touching if row > 0 else 0)
+                found.class_ids[here[col]] = class_ids[row, col]
+                _add_run(found, here[col], row, col + 1 - begin, touching)
                 begin, touching = col + 1, 0
 
 
 @compiled
-def _measure_rows(labels: NDArray[np.int32], tops: NDArray[np.int64], bottoms: NDArray[np.int64]) -> None:
-    """Take the first row of each label, and the first below it."""
-    for row in range(len(labels)):
-        for col in range(labels.shape[1]):
-            label = labels[row, col]
-            if bottoms[label] == 0:
-                tops[label] = row
-            bottoms[label] = row + 1
+def _add_run(found: _Found, label: int, row: int, length: int, touching: int) -> None:
+    """Measure a run, of which some pixels touch their like in the row above: there the outline loses two sides."""
+    if found.pixels[label] == 0:
+        found.tops[label] = row
+    found.bottoms[label] = row + 1
+    found.pixels[label] += length
+    found.sides[label] += 2 + 2 * length - 2 * touching
 
 
 @compiled

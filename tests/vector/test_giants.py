@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +40,7 @@ def regions_of(class_ids: np.ndarray, block_rows: int, smallest: int) -> Regions
 def ids_of(regions: Regions, class_ids: np.ndarray, block_rows: int) -> np.ndarray:
     tops = range(0, len(class_ids), block_rows)
     rows = [regions.block_ids(at, class_ids[top : top + block_rows]) for at, top in enumerate(tops)]
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         assert np.array_equal(above[-2:], below[:2])
     return np.vstack([ids[1:-1] for ids in rows])
 
