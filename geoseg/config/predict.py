@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from geoseg.config.settings import Settings
+from geoseg.config.vectorize import VectorFields
+from geoseg.vector.options import Method
 
 TILE_MULTIPLE = 32
 """Networks halve the image up to five times: tile and overlap are multiples of this many pixels."""
@@ -48,8 +51,8 @@ Thresholds = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], BeforeVal
 BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
 
 
-class PredictSettings(Settings):
-    """How a scene is mapped."""
+class MapFields(Settings):
+    """How the pixels of a scene are mapped."""
 
     model: str = Field(
         default="auto",
@@ -119,13 +122,6 @@ class PredictSettings(Settings):
     )
     vector: bool = Field(default=True, description="Write polygons to a GeoPackage.")
     probabilities: bool = Field(default=False, description="Also write the probability of each class, percent.")
-    mapping_unit: float = Field(
-        default=0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Smallest polygon kept, square metres; smaller ones join a neighbour.",
-    )
-    overwrite: bool = Field(default=False, description="Replace outputs that exist.")
 
     @field_validator("device")
     @classmethod
@@ -142,6 +138,21 @@ class PredictSettings(Settings):
             limit = {"tile": tile, "limit": tile // 2}
             raise PydanticCustomError("overlap", "Input should be at most {limit}, half of tile {tile}", limit)
         return overlap
+
+
+class PredictSettings(VectorFields, MapFields):
+    """How a scene is mapped."""
+
+    acquired: date | None = Field(
+        default=None,
+        description="The day on which the scene was taken (2024-05-31); by its file where not given.",
+    )
+    overwrite: bool = Field(default=False, description="Replace outputs that exist.")
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """True where polygons take the probability of each class."""
+        return self.vector and (self.smooth or bool(self.regularize))
 
 
 class PredictOptions(TypedDict, total=False):
@@ -164,4 +175,11 @@ class PredictOptions(TypedDict, total=False):
     vector: bool
     probabilities: bool
     mapping_unit: float
+    simplify: float
+    method: Method
+    smooth: bool
+    boundaries: bool
+    review: int
+    regularize: str | Sequence[str]
+    acquired: str | date | None
     overwrite: bool

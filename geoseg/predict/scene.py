@@ -19,6 +19,7 @@ from geoseg.config.settings import settings_from
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
 from geoseg.models.card import card_to_json
+from geoseg.predict.facts import RunFacts
 from geoseg.predict.layers import ClassTotal, Layers
 from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
@@ -27,8 +28,9 @@ from geoseg.predict.task import BlockTask, EngineChoice
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
 from geoseg.schedule import run_blocks, stream_blocks
+from geoseg.stac.item import write_stac_item
 from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, default_block_rows, split_into_blocks
-from geoseg.vector.vectorize import vectorize
+from geoseg.vector.vectorize import ClassRasters, vectorize
 
 _ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
 Progress = Callable[[str, int, int], None]
@@ -55,6 +57,9 @@ class Prediction:
 
     geopackage: Path | None
     """Polygons and summary, unless not wanted."""
+
+    stac_item: Path
+    """All of them, described for catalogues."""
 
     grid: GeoRef
     """The grid of the rasters."""
@@ -106,19 +111,23 @@ def predict_with(
         warn_of_shift(plan)
     with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
         staged = {layer: staging.path(name) for layer, name in names.items() if name}
+        if settings.needs_probabilities:
+            staged.setdefault("probabilities", staging.scratch() / "probabilities.tif")
         with fitted(plan, settings, beside=staged["classes"].parent) as ready:
             totals = _write_rasters(ready, settings, staged, progress)
         write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
         write_class_style(staged["classes"], plan.card.classes)
+        facts = RunFacts.of(plan, settings, folder)
         if settings.vector:
             vectorize(
-                staged["classes"],
-                staged["confidence"],
+                _rasters(staged),
                 staged["vector"],
                 classes=plan.card.classes,
-                mapping_unit=settings.mapping_unit,
+                options=settings.vector_options(),
+                record=facts.record,
                 progress=None if progress is None else functools.partial(progress, "polygons"),
             )
+        write_stac_item(staged["item"], facts.item(stem, plan), _described(staged, names))
         staging.commit()
     final = {layer: folder / name if name else None for layer, name in names.items()}
     return Prediction(
@@ -128,6 +137,7 @@ def predict_with(
         confidence=folder / f"{stem}.confidence.tif",
         probabilities=final["probabilities"],
         geopackage=final["vector"],
+        stac_item=folder / f"{stem}.stac.json",
         grid=plan.output,
         classes=totals,
         seconds=time.monotonic() - started,
@@ -151,7 +161,21 @@ def _names(stem: str, settings: PredictSettings) -> dict[str, str | None]:
         "confidence": f"{stem}.confidence.tif",
         "probabilities": f"{stem}.probabilities.tif" if settings.probabilities else None,
         "vector": f"{stem}.gpkg" if settings.vector else None,
+        "item": f"{stem}.stac.json",
     }
+
+
+def _rasters(staged: dict[str, Path]) -> ClassRasters:
+    return ClassRasters(
+        class_raster=staged["classes"], confidence=staged["confidence"], probabilities=staged.get("probabilities")
+    )
+
+
+def _described(staged: dict[str, Path], names: dict[str, str | None]) -> dict[str, Path]:
+    """What the item tells of, by the keys of its assets."""
+    keys = {"classes": "classes", "style": "style", "confidence": "confidence", "probabilities": "probabilities"}
+    keys["vector"] = "polygons"
+    return {key: staged[layer] for layer, key in keys.items() if names[layer]}
 
 
 def _write_rasters(
@@ -199,6 +223,6 @@ def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
         factor=plan.factor,
         on_scene_grid=plan.regrids,
         batch_size=settings.batch_size,
-        with_probabilities=settings.probabilities,
+        with_probabilities=settings.probabilities or settings.needs_probabilities,
         thresholds=plan.thresholds,
     )

@@ -67,6 +67,12 @@ class Staging:
             raise ValueError(f"{name!r} is not among the staged outputs {self._names}")
         return self._hidden_folder() / name
 
+    def scratch(self) -> Path:
+        """A folder for files that nobody keeps."""
+        folder = self._hidden_folder() / "scratch"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def commit(self) -> None:
         """Give every staged file its final name, with the sidecars that were written beside it.
 
