@@ -1,0 +1,1 @@
+"""Outlines of buildings with right angles, fitted to probabilities."""
