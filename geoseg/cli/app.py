@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "sample": "Draw points to label, with which to assess a map.",
         "models": "List, show, export and import models.",
         "demo": "Make a landscape, map it, and show how good the map is.",
+        "vectorize": "Make polygons of a class raster.",
+        "diff": "Say what became of each class between two maps.",
         "doctor": "Check that this installation works.",
     }
 )

@@ -29,6 +29,9 @@ from geoseg.errors import OutputError
 from geoseg.georef import GeoRef
 from geoseg.stac.footprint import footprint_of
 
+SCENE_TITLE = "The scene"
+"""Title of the link to the scene."""
+
 SUFFIX = ".stac.json"
 """An item is called as its scene, with this behind."""
 
@@ -98,6 +101,9 @@ class ItemFacts:
     scene: str | None = None
     """Reference to the scene, as `href_of` gives it."""
 
+    class_raster: str | None = None
+    """Reference to the class raster where only polygons were made of it."""
+
     model: ModelLink | None = None
     """The model, if known."""
 
@@ -131,7 +137,7 @@ def stac_item(facts: ItemFacts, files: Mapping[str, Path]) -> pystac.Item:
     if facts.grid.crs is not None:
         _add_projection(item, facts.grid, facts.grid.crs)
     for key, path in files.items():
-        _add_asset(item, key, path, facts)
+        add_layer(item, key, path, facts)
     item.add_links(_links(facts))
     return item
 
@@ -150,7 +156,17 @@ def write_stac_item(path: Path, facts: ItemFacts, files: Mapping[str, Path]) -> 
     Raises:
         OutputError: if a layer cannot be read or the item not be written.
     """
-    text = json.dumps(stac_item(facts, files).to_dict(include_self_link=False), indent=2, ensure_ascii=False)
+    return save_item(path, stac_item(facts, files))
+
+
+def save_item(path: Path, item: pystac.Item) -> Path:
+    """Write an item as it is.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    plain = item.to_dict(include_self_link=False, transform_hrefs=False)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     try:
         path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
@@ -219,7 +235,18 @@ def _add_projection(item: pystac.Item, grid: GeoRef, crs: str) -> None:
     )
 
 
-def _add_asset(item: pystac.Item, key: str, path: Path, facts: ItemFacts) -> None:
+def add_layer(item: pystac.Item, key: str, path: Path, facts: ItemFacts) -> None:
+    """Add one layer to an item, in place of the one that has its key.
+
+    Args:
+        item: what it belongs to.
+        key: see `stac_item`.
+        path: the layer.
+        facts: grid and legend are used.
+
+    Raises:
+        OutputError: if the file cannot be read.
+    """
     is_data = path.suffix not in {".qml", ".xml"}
     asset = pystac.Asset(
         href=f"./{quote(path.name)}",
@@ -277,8 +304,9 @@ def _measured(path: Path) -> tuple[int, str]:
 
 def _links(facts: ItemFacts) -> list[pystac.Link]:
     links = []
-    if facts.scene is not None:
-        links.append(pystac.Link(rel="derived_from", target=facts.scene, title="The scene"))
+    for title, target in ((SCENE_TITLE, facts.scene), ("The class raster", facts.class_raster)):
+        if target is not None:
+            links.append(pystac.Link(rel="derived_from", target=target, title=title))
     if facts.model is not None:
         links.append(
             pystac.Link(

@@ -1,0 +1,81 @@
+"""What the item beside a class raster says of it. Reads that item, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import pystac
+
+from geoseg.stac.item import SCENE_TITLE, SUFFIX, ItemFacts, ModelLink, add_layer, save_item
+
+_CLASSES = "classes"
+_MODEL_NAME = "mlm:name"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A class raster that an item describes."""
+
+    item: pystac.Item
+
+    @property
+    def scene(self) -> str | None:
+        """Reference to the scene, from the item's folder."""
+        return next((link.href for link in self._sources() if link.title == SCENE_TITLE), None)
+
+    @property
+    def scene_name(self) -> str | None:
+        """File name of the scene."""
+        return None if self.scene is None else Path(unquote(self.scene)).name
+
+    @property
+    def model(self) -> ModelLink | None:
+        """The model."""
+        links = (link for link in self._sources() if _MODEL_NAME in link.extra_fields)
+        return next((ModelLink(name=str(each.extra_fields[_MODEL_NAME]), href=each.href) for each in links), None)
+
+    @property
+    def acquired(self) -> datetime | None:
+        """When the scene was taken; None where it does not tell, or tells a span."""
+        return None if "description" in self.item.properties else self.item.datetime
+
+    def save_with(self, path: Path, key: str, layer: Path, facts: ItemFacts) -> Path:
+        """Write the item with one layer more, or another one in its place.
+
+        Args:
+            path: the file.
+            key: of the layer, see `geoseg.stac.item.stac_item`.
+            layer: its file.
+            facts: grid and legend are used.
+
+        Raises:
+            OutputError: if the layer cannot be read or the item not be written.
+        """
+        changed = self.item.clone()
+        add_layer(changed, key, layer, facts)
+        return save_item(path, changed)
+
+    def _sources(self) -> list[pystac.Link]:
+        return self.item.get_links("derived_from")
+
+
+def described(class_raster: Path, stem: str) -> Described | None:
+    """The item of a class raster, in its folder.
+
+    Args:
+        class_raster: the file.
+        stem: of the scene, as the item is called.
+
+    Returns:
+        None where there is no item, or it is one of something else.
+    """
+    path = class_raster.with_name(stem + SUFFIX)
+    try:
+        item = pystac.Item.from_file(path)
+    except (OSError, ValueError, KeyError, TypeError, pystac.STACError):
+        return None
+    asset = item.assets.get(_CLASSES)
+    return None if asset is None or Path(unquote(asset.href)).name != class_raster.name else Described(item)
