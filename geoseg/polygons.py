@@ -22,7 +22,7 @@ from geoseg.raster.scene import open_dataset
 from geoseg.raster.staging import Staging
 from geoseg.stac.existing import Described, described
 from geoseg.stac.item import SUFFIX, ItemFacts, href_of, write_stac_item
-from geoseg.vector.blocks import ClassSource
+from geoseg.vector.blocks import BLOCK_ROWS, ClassSource
 from geoseg.vector.columns import Provenance
 from geoseg.vector.locked import refuse_locked
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
@@ -126,7 +126,7 @@ def _legend(rasters: ClassRasters, settings: VectorizeSettings, progress: Progre
             if progress is not None:
                 progress("classes", window.bottom, height)
 
-        for block in source.class_blocks(tell):
+        for block in source.class_blocks(tell, rows=BLOCK_ROWS):
             present[block.class_ids] = True
     if not present[:NODATA_ID].any():
         raise SceneError(f"{rasters.class_raster}: is nodata everywhere: there is nothing to make polygons of")

@@ -54,7 +54,7 @@ class Described:
         Raises:
             OutputError: if the layer cannot be read or the item not be written.
         """
-        changed = self.item.clone()
+        changed = pystac.Item.from_dict(self.item.to_dict(include_self_link=False, transform_hrefs=False))
         add_layer(changed, key, layer, facts)
         return save_item(path, changed)
 
