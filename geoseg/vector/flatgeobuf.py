@@ -5,10 +5,17 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyogrio
 
 from geoseg.vector.layers import Counted, IncompleteError, Layer
+
+_MAGIC_BYTES = 8
+_LENGTH_BYTES = 4
+_HEADER_START = _MAGIC_BYTES + _LENGTH_BYTES
+_CHILDREN = 16
+_NODE = np.dtype([("box", "<f8", 4), ("offset", "<u8")])
 
 
 def write_flatgeobuf(path: Path, layer: Layer, *, crs: str | None) -> None:
@@ -34,6 +41,29 @@ def write_flatgeobuf(path: Path, layer: Layer, *, crs: str | None) -> None:
             geometry_type=layer.geometry,
             crs=crs,
         )
-    found = pyogrio.read_info(path)["features"]
-    if found != counted.rows:
-        raise IncompleteError(f"it holds {found} of {counted.rows} features")
+    missing = _missing_bytes(path, counted.rows) if counted.rows else 0
+    if missing:
+        raise IncompleteError(f"{missing} bytes are missing at its end: is the disk full?")
+
+
+def _missing_bytes(path: Path, features: int) -> int:
+    """Bytes from the end of the file to the end of its last feature: GDAL reports no error where it writes the last.
+
+    A file is eight bytes, the length of the header, the header, the index, and the features, each after its length.
+    The index is a tree of nodes with up to 16 children, root first; the leaves tell where the features are.
+    """
+    content = np.memmap(path, dtype=np.uint8, mode="r")
+    header = int(content[_MAGIC_BYTES:_HEADER_START].view("<u4")[0])
+    nodes = width = features
+    while width > 1 or nodes == features:
+        width = -(-width // _CHILDREN)
+        nodes += width
+    begin = _HEADER_START + header + nodes * _NODE.itemsize
+    if len(content) < begin:
+        return begin - len(content)
+    leaves = content[begin - features * _NODE.itemsize : begin].view(_NODE)
+    last = begin + int(leaves["offset"].max())
+    if len(content) < last + _LENGTH_BYTES:
+        return last + _LENGTH_BYTES - len(content)
+    length = int(content[last : last + _LENGTH_BYTES].view("<u4")[0])
+    return last + _LENGTH_BYTES + length - len(content)
