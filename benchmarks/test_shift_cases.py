@@ -237,7 +237,7 @@ class _Process:
 
 def _job(folder, name, *needs, command="work") -> Job:
     return Job(
-        name=name, command=(command, str(folder / name)), done=folder / name, needs=tuple(folder / n for n in needs)
+        name=name, command=(command, str(folder / name)), done=(folder / name,), needs=tuple(folder / n for n in needs)
     )
 
 

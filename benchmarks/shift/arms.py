@@ -6,7 +6,9 @@ import json
 import resource
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,11 +18,31 @@ from benchmarks.shift.product import ARMS, FURTHER_ARMS, Effort, adapt, proposal
 from benchmarks.shift.training import source_settings, window_side
 from geoseg.errors import GeosegError
 
+if TYPE_CHECKING:
+    from benchmarks.shift.scorer import Truth
+
 EFFORTS = {
     "cpu": Effort(budget=3.0, steps=60, windows=96, device="cpu"),
     "gpu": Effort(budget=15.0, steps=1500, windows=256, device="auto"),
 }
 """By tier."""
+
+
+def run_arms(places: Places, case: str, seed: int, arms: Iterable[str]) -> None:
+    """Adapt with each arm that is not done, one after the other; the memory told is the peak until its end."""
+    for arm in arms:
+        if not (places.arm_run(case, seed, arm) / "done.json").exists():
+            run_arm(places, case, seed, arm)
+
+
+def score_arms(places: Places, case: str, seed: int, arms: Iterable[str]) -> None:
+    """Score what is not scored."""
+    from benchmarks.shift.scorer import open_truth
+
+    truth = open_truth(places, case, seed)
+    for arm in arms:
+        if not places.result(case, seed, arm).exists():
+            score_arm(places, case, seed, arm, truth)
 
 
 def run_arm(places: Places, case: str, seed: int, arm: str) -> None:
@@ -47,12 +69,11 @@ def run_arm(places: Places, case: str, seed: int, arm: str) -> None:
     (folder / "done.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
-def score_arm(places: Places, case: str, seed: int, arm: str) -> None:
+def score_arm(places: Places, case: str, seed: int, arm: str, truth: Truth) -> None:
     """Score what an arm left, or a training; a JSON line for each package."""
-    from benchmarks.shift.scorer import open_truth, score
+    from benchmarks.shift.scorer import score
 
     torch.set_num_threads(1)
-    truth = open_truth(places, case, seed)
     base: dict[str, object] = {"case": case, "seed": seed, "arm": arm}
     lines = [
         {**base, **facts, **(score(str(package), truth) if package.exists() else {})}

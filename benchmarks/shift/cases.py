@@ -107,10 +107,12 @@ SOURCES = {
             steps=800, augment=_AERIAL,
         ),
         Source(
-            name="naip_leafy", legend=_VIRGINIA, labels=_VIRGINIA_LABELS, bands=LANDSCAPE_BANDS, gsd=1.0, steps=250
+            name="naip_leafy", legend=_VIRGINIA, labels=_VIRGINIA_LABELS, bands=LANDSCAPE_BANDS, gsd=1.0, steps=250,
+            window=64,
         ),
         Source(
-            name="naip_autumn", legend=_VIRGINIA, labels=_VIRGINIA_LABELS, bands=LANDSCAPE_BANDS, gsd=1.0, steps=250
+            name="naip_autumn", legend=_VIRGINIA, labels=_VIRGINIA_LABELS, bands=LANDSCAPE_BANDS, gsd=1.0, steps=250,
+            window=64,
         ),
         Source(
             name="hls", legend=_HLS,

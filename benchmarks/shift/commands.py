@@ -47,7 +47,7 @@ def _pairs(cases: str, seeds: str) -> list[tuple[str, int]]:
 
 def _job(places: Places, kind: str, name: str, seed: int, **paths: object) -> Job:
     command = (sys.executable, "-m", "benchmarks.shift", "one", kind, name, str(seed), "--tier", places.tier)
-    return Job(name=f"{kind.replace(':', '-')}-{name}-{seed}", command=(*command, "-o", str(places.root)), **paths)
+    return Job(name=f"{kind.partition(':')[0]}-{name}-{seed}", command=(*command, "-o", str(places.root)), **paths)
 
 
 def _run(jobs: Iterable[Job], places: Places, workers: int) -> None:
@@ -64,10 +64,10 @@ def data_jobs(places: Places, pairs: list[tuple[str, int]]) -> list[Job]:
     """What writes the scenes of sources and targets."""
     return [
         *(
-            _job(places, "source-data", name, seed, done=places.source_data(name, seed))
+            _job(places, "source-data", name, seed, done=(places.source_data(name, seed),))
             for name, seed in _sources(pairs)
         ),
-        *(_job(places, "target-data", name, seed, done=places.hidden(name, seed)) for name, seed in pairs),
+        *(_job(places, "target-data", name, seed, done=(places.hidden(name, seed),)) for name, seed in pairs),
     ]
 
 
@@ -76,14 +76,14 @@ def train_jobs(places: Places, pairs: list[tuple[str, int]]) -> list[Job]:
     sources = [
         _job(
             places, "source", name, seed,
-            done=places.source_run(name, seed) / "done.json", needs=(places.source_data(name, seed),),
+            done=(places.source_run(name, seed) / "done.json",), needs=(places.source_data(name, seed),),
         )
         for name, seed in _sources(pairs)
     ]  # fmt: skip
     oracles = [
         _job(
             places, "oracle", name, seed,
-            done=places.oracle_run(name, seed) / "done.json",
+            done=(places.oracle_run(name, seed) / "done.json",),
             needs=(places.hidden(name, seed), places.source_run(CASES[name].source, seed) / "done.json"),
         )
         for name, seed in pairs
@@ -96,41 +96,43 @@ def reference_jobs(places: Places, pairs: list[tuple[str, int]]) -> list[Job]:
     return [
         _job(
             places, "refer", name, seed,
-            done=places.source_run(name, seed) / "referred", needs=(places.source_run(name, seed) / "done.json",),
+            done=(places.source_run(name, seed) / "referred",), needs=(places.source_run(name, seed) / "done.json",),
         )
         for name, seed in _sources(pairs)
     ]  # fmt: skip
 
 
 def arm_jobs(places: Places, pairs: list[tuple[str, int]], arms: Iterable[str]) -> list[Job]:
-    """What adapts."""
+    """What adapts: all arms of a pair in one process, which loads the libraries once."""
+    names = tuple(arms)
     return [
         _job(
-            places, f"adapt:{arm}", name, seed,
-            done=places.arm_run(name, seed, arm) / "done.json",
+            places, f"adapt:{','.join(names)}", name, seed,
+            done=tuple(places.arm_run(name, seed, arm) / "done.json" for arm in names),
             needs=(places.source_run(CASES[name].source, seed) / "referred",),
         )
         for name, seed in pairs
-        for arm in arms
     ]  # fmt: skip
 
 
 def score_jobs(places: Places, pairs: list[tuple[str, int]], arms: Iterable[str]) -> list[Job]:
-    """What opens the labels of the targets: for the sources, the oracles and the arms."""
+    """What opens the labels of the targets: for the sources, the oracles and the arms, once for each pair."""
+    names = tuple(arms)
     jobs = []
     for name, seed in pairs:
-        runs = {
-            "source": places.source_run(CASES[name].source, seed),
-            "oracle": places.oracle_run(name, seed),
-            **{arm: places.arm_run(name, seed, arm) for arm in arms},
-        }
-        jobs += [
+        runs = (
+            places.source_run(CASES[name].source, seed),
+            places.oracle_run(name, seed),
+            *(places.arm_run(name, seed, arm) for arm in names),
+        )
+        scored = ("source", "oracle", *names)
+        jobs.append(
             _job(
-                places, f"score:{arm}", name, seed,
-                done=places.result(name, seed, arm), needs=(run / "done.json", places.hidden(name, seed)),
+                places, f"score:{','.join(scored)}", name, seed,
+                done=tuple(places.result(name, seed, arm) for arm in scored),
+                needs=(*(run / "done.json" for run in runs), places.hidden(name, seed)),
             )
-            for arm, run in runs.items()
-        ]  # fmt: skip
+        )  # fmt: skip
     return jobs
 
 
@@ -182,7 +184,7 @@ def score(cases: str, seeds: str, workers: int, tier: str, root: Path) -> None:
 def report(cases: str, seeds: str, workers: int, tier: str, root: Path) -> None:
     places, pairs = Places(root, tier), _pairs(cases, seeds)
     _run(
-        [_job(places, "report", name, seed, done=places.result(name, seed, "shift")) for name, seed in pairs],
+        [_job(places, "report", name, seed, done=(places.result(name, seed, "shift"),)) for name, seed in pairs],
         places,
         workers,
     )
@@ -212,9 +214,9 @@ def one(kind: str, name: str, seed: int, tier: str, root: Path) -> None:
         write = prepare_source if step == "source-data" else prepare_target
         write(places, name, seed)
     elif step in ("adapt", "score"):
-        from benchmarks.shift.arms import run_arm, score_arm
+        from benchmarks.shift.arms import run_arms, score_arms
 
-        (run_arm if step == "adapt" else score_arm)(places, name, seed, arm)
+        (run_arms if step == "adapt" else score_arms)(places, name, seed, arm.split(","))
     elif step == "refer":
         from benchmarks.shift.product import add_reference
         from benchmarks.shift.training import source_settings, window_side

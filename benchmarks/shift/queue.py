@@ -25,11 +25,16 @@ class Job:
     command: tuple[str, ...]
     """To run."""
 
-    done: Path
-    """Exists when the job is done."""
+    done: tuple[Path, ...]
+    """Exist when the job is done."""
 
     needs: tuple[Path, ...] = ()
     """Exist before it can start."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that it leaves behind is there."""
+        return all(path.exists() for path in self.done)
 
 
 def run_queue(
@@ -49,7 +54,7 @@ def run_queue(
         Names of the jobs that failed or could not start.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    waiting = [job for job in jobs if not job.done.exists()]
+    waiting = [job for job in jobs if not job.is_done]
     running: list[tuple[Job, subprocess.Popen[bytes], float]] = []
     failed: list[str] = []
     while waiting or running:
@@ -78,7 +83,7 @@ def _still_running(
         if code is None:
             left.append((job, process, started))
             continue
-        fine = code == 0 and job.done.exists()
+        fine = code == 0 and job.is_done
         log.info("%s: %s after %.0f s", job.name, "done" if fine else f"FAILED ({code})", time.monotonic() - started)
         ended.append((job.name, fine))
     return left, ended

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 import geoseg
-from geoseg.adaptation.candidate import Adapter, Problem
+from geoseg.adaptation.candidate import Adapter, Candidate, Problem, state_of
 from geoseg.adaptation.choice import UNKNOWN, UNWITNESSED, Decision, Evidence, Judge, unjudged
 from geoseg.adaptation.plan import ADAPTERS, SOURCE, STATISTICS, choose, learning_runs, statistics_runs
+from geoseg.adaptation.reassigning import reassigned_problem, unassigned_curves
 from geoseg.adaptation.result import (
     AdaptResult,
     Origin,
@@ -54,9 +55,18 @@ class _Task:
     """All that an adaptation begins with."""
 
     problem: Problem
+    """For the bands that the target was found to have."""
+
+    package: ModelPackage
+    """As it was, for the bands that it names."""
+
     sample: WindowSample
     held_out: WindowSample
     shift: ShiftReport
+    """Of the package as it was."""
+
+    evidence: ShiftReport
+    """Of the package of the problem: the same where the target's bands lie where the model's do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,17 +137,24 @@ def _open(
     learnt, held_out = split_sample(sample, held_out=_HELD_OUT)
     log.info("%d windows to learn from, %d to choose by", len(learnt), len(held_out))
     ground = None if source is None else stack.enter_context(open_source(source, package, settings))
-    problem = Problem(package=package, target=learnt, settings=settings, source=ground, forward=forward)
-    shift = measure_shift(package, sample, forward, scenes=scene_facts(plans, sample))
+    given = Problem(package=package, target=learnt, settings=settings, source=ground, forward=forward)
+    facts = scene_facts(plans, sample)
+    shift = measure_shift(package, sample, forward, scenes=facts)
     log.info("shift: %s", shift.verdict)
-    return _Task(problem=problem, sample=sample, held_out=held_out, shift=shift)
+    is_named = settings.recipe == "published" or not all(plan.source.by_position for plan in plans)
+    problem = given if is_named else reassigned_problem(given)
+    evidence = shift
+    if problem.assignment is not None:
+        log.info("bands: %s", problem.assignment.told(package.bands))
+        evidence = measure_shift(problem.package, sample, problem.forward, scenes=facts)
+    return _Task(problem=problem, package=package, sample=sample, held_out=held_out, shift=shift, evidence=evidence)
 
 
 def _find(task: _Task, store: CandidateStore, adapters: Mapping[str, Adapter], progress: Progress | None) -> _Found:
     """Let adapters propose, and decide."""
     problem, settings = task.problem, task.problem.settings
-    trial = Trial(problem, Selector(problem, task.held_out), store)
-    chosen = choose(problem, task.shift, adapters)
+    trial = Trial(problem, Selector(problem, task.held_out), store, source=_as_it_was(task))
+    chosen = choose(problem, task.evidence, adapters)
     budget = 60 * settings.budget
     trial.run(statistics_runs(chosen.names, adapters), seconds=budget, stage="statistics", progress=progress)
     told, starts = dict(chosen.refused), trial.ranked
@@ -157,6 +174,13 @@ def _find(task: _Task, store: CandidateStore, adapters: Mapping[str, Adapter], p
     return _decided(task, trial, refused)
 
 
+def _as_it_was(task: _Task) -> Candidate:
+    """Candidate 0, as the problem reads the bands."""
+    assignment = task.problem.assignment
+    curves = () if assignment is None else unassigned_curves(task.package, assignment)
+    return Candidate(adapter=SOURCE, label=SOURCE, state=state_of(task.package.network), curves=curves)
+
+
 def _judge(task: _Task, trial: Trial) -> Judge:
     package, ground = task.problem.package, task.problem.source
     return Judge(
@@ -165,7 +189,7 @@ def _judge(task: _Task, trial: Trial) -> Judge:
         None if ground is None else SourceScores(task.problem, ground),
         names=package.classes.names,
         seed=task.problem.settings.seed,
-        evidence=Evidence.of(task.shift) if package.reference is not None else UNKNOWN,
+        evidence=Evidence.of(task.evidence) if package.reference is not None else UNKNOWN,
     )
 
 
@@ -176,7 +200,9 @@ def _decided(task: _Task, trial: Trial, refused: dict[str, str]) -> _Found:
     if decision.chosen is not trial.source:
         unscored = decision.chosen.learnt and task.problem.source is None
         unasked = "; without a source it was not scored on labelled ground" if unscored else ""
-        reason = f"{said.label}: consistency {said.consistency:.3f}, {said.gain:+.3f}{unasked}"
+        assignment = task.problem.assignment
+        bands = "" if assignment is None else f"; bands: {assignment.told(task.package.bands)}"
+        reason = f"{said.label}: consistency {said.consistency:.3f}, {said.gain:+.3f}{bands}{unasked}"
         return _Found(outcome="adapted", reason=reason, decision=decision, tried=trial.tried, refused=refused)
     steadiest = max(decision.scores[1:], key=lambda each: each.consistency if each.reason else -1.0)
     reason = f"the guard refused every candidate; the steadiest, {steadiest.label}: {steadiest.reason}"
@@ -212,7 +238,7 @@ def _result(task: _Task, found: _Found, targets: Sequence[str | Path], started: 
         outcome=found.outcome,
         reason=found.reason,
         chosen=found.decision.chosen.label,
-        model=task.problem.package.name,
+        model=task.package.name,
         targets=tuple(Path(target).name for target in targets),
         settings=task.problem.settings,
         shift=task.shift,
@@ -226,10 +252,12 @@ def _result(task: _Task, found: _Found, targets: Sequence[str | Path], started: 
 
 def _package(task: _Task, found: _Found, result: AdaptResult) -> ModelPackage:
     """The package to write; a model that was kept keeps its name."""
-    settings, package = task.problem.settings, task.problem.package
+    settings, package = task.problem.settings, task.package
     card = read_card(find_model(settings.model))
     name = settings.name or (package.name if result.chosen == SOURCE else f"{package.name}-adapted")
     account = account_of(result, Origin(name=card.name, weights_sha256=card.weights_sha256))
+    if result.chosen == SOURCE:
+        return replace(package, name=name, provenance={**package.provenance, **account})
     return adapted_package(task.problem, found.decision.chosen.load(), name=name, account=account)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from geoseg.adaptation.assignment import Assignment
 from geoseg.config.adapt import AdaptSettings
 from geoseg.models.package import ModelPackage
 from geoseg.raster.curves import BandCurve
 from geoseg.shift.forward import Forward
 from geoseg.shift.windows import WindowSample
-from geoseg.training.batches import BatchMaker
+from geoseg.training.batches import TrainingBatch
 from geoseg.training.loop import BatchLoss
 
 
@@ -47,7 +48,7 @@ class Candidate:
 class SourceGround:
     """Labelled ground that the model was trained on, as the user gave it."""
 
-    maker: BatchMaker
+    maker: Callable[[int], TrainingBatch]
     """Makes the batch of any step: normalised as the package does, `batch_size` chips of side `side`."""
 
     loss: BatchLoss
@@ -84,6 +85,9 @@ class Problem:
 
     forward: Forward
     """How networks are run."""
+
+    assignment: Assignment | None = None
+    """What the bands of the target were found to be, where the package is made for that already."""
 
     def network(self, candidate: Candidate | None = None) -> nn.Module:
         """A network of its own, with the weights of a candidate or of the package, on the device, in eval mode."""

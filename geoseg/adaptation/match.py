@@ -24,7 +24,8 @@ class Match:
     """Matches band by band, over all windows at once and over valid pixels only; the network stays as it is.
 
     It proposes curves by the distribution (histogram matching; Gonzalez and Woods, Digital Image Processing) and by
-    mean and deviation (Reinhard et al. 2001, Color Transfer between Images), each whole and half-way.
+    mean and deviation (Reinhard et al. 2001, Color Transfer between Images), each whole and half-way; where bands lie
+    in other places, these places alone before that.
     """
 
     name = "match"
@@ -39,6 +40,8 @@ class Match:
         if reference is None:
             return
         started = time.monotonic()
+        if problem.assignment is not None:
+            yield self._reassigned(problem)
         found = band_quantiles(problem.target)
         for kind, share in _ways(published=problem.settings.recipe == "published"):
             matched = matching_curves(reference.quantiles, found, kind=kind)
@@ -50,6 +53,16 @@ class Match:
                 parameters={"kind": kind, "share": share},
                 seconds=time.monotonic() - started,
             )
+
+    def _reassigned(self, problem: Problem) -> Candidate:
+        """The model for the bands that the target was found to have, these as they are."""
+        return Candidate(
+            adapter=self.name,
+            label=f"{self.name}-bands",
+            state=state_of(problem.package.network),
+            curves=(),
+            parameters={"kind": "bands", "share": 0.0},
+        )
 
 
 def blended(present: Sequence[BandCurve], wanted: Sequence[BandCurve], *, share: float) -> tuple[BandCurve, ...]:

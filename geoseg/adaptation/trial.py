@@ -57,8 +57,14 @@ class Tried:
 class Trial:
     """The candidates of one problem."""
 
-    def __init__(self, problem: Problem, selector: Selector, store: CandidateStore) -> None:
+    def __init__(self, problem: Problem, selector: Selector, store: CandidateStore, *, source: Candidate) -> None:
         """Look at the model as it was.
+
+        Args:
+            problem: that adapters are given.
+            selector: shows candidates the held-out windows.
+            store: keeps them.
+            source: candidate 0, the model as it was.
 
         Raises:
             ModelError: if that gives no finite numbers.
@@ -66,7 +72,6 @@ class Trial:
         self._problem = problem
         self._selector = selector
         self._store = store
-        source = Candidate(adapter=SOURCE, label=SOURCE, state=state_of(problem.package.network))
         sight = selector.look(source)
         if sight is None:
             raise ModelError(f"{problem.package.name}: gives no finite numbers on the target: check its scenes")

@@ -19,6 +19,8 @@ _FORMAT = 1
 _SAID = "geoseg"
 _LENGTH_BYTES = 8
 _PERCENT = 101
+_CORRELATIONS = "correlations"
+_MAY_LACK_BANDS = ("quantiles", _CORRELATIONS)
 
 Numbers = NDArray[np.float64]
 
@@ -89,6 +91,9 @@ class ReferenceStatistics:
 
     accuracy: AccuracyFit
     """What accuracy to expect."""
+
+    correlations: Numbers | None = None
+    """(bands, bands) of the scaled numbers, NaN for a band without any; None in packages of before it was measured."""
 
     spread: Mapping[str, float] = field(default_factory=dict)
     """How far parts of the reference ground are from all of it, 95th percentile, by the name of the distance:
@@ -161,6 +166,8 @@ def _arrays(reference: ReferenceStatistics) -> Iterator[tuple[str, Numbers]]:
     for layer, moments in reference.moments.items():
         yield f"moments/{layer}/mean", moments.mean
         yield f"moments/{layer}/variance", moments.variance
+    if reference.correlations is not None:
+        yield _CORRELATIONS, reference.correlations
 
 
 def _assembled(arrays: Mapping[str, Numbers], said: _Said) -> ReferenceStatistics:
@@ -181,6 +188,7 @@ def _assembled(arrays: Mapping[str, Numbers], said: _Said) -> ReferenceStatistic
             error=said.error,
             points=arrays["accuracy/points"],
         ),
+        correlations=arrays.get(_CORRELATIONS),
         spread=said.spread,
     )
 
@@ -190,7 +198,7 @@ def _misfits(reference: ReferenceStatistics) -> Iterator[str]:
     for name, array, shape in _shapes(reference):
         if array.shape != shape:
             yield f"{name} has the shape {array.shape}, not {shape}"
-        elif name != "quantiles" and not np.isfinite(array).all():
+        elif name not in _MAY_LACK_BANDS and not np.isfinite(array).all():
             yield f"{name} holds numbers that are not finite"
     if not (np.diff(reference.levels) > 0).all():
         yield "levels do not rise"
@@ -205,6 +213,7 @@ def _shapes(reference: ReferenceStatistics) -> Iterator[tuple[str, Numbers, tupl
     wanted: dict[str, tuple[int, ...]] = {
         "levels": (reference.levels.size,),
         "quantiles": (len(reference.quantiles) if reference.quantiles.ndim else 0, reference.levels.size),
+        "correlations": (len(reference.quantiles), len(reference.quantiles)) if reference.quantiles.ndim else (0, 0),
         "prior": (classes,),
         "confusion": (classes, classes),
         "features/mean": (features,),

@@ -38,6 +38,30 @@ def band_quantiles(sample: WindowSample) -> Numbers:
     return np.stack([_quantiles(numbers[np.isfinite(numbers)]) for numbers in pixels])
 
 
+def band_correlations(sample: WindowSample) -> Numbers:
+    """How bands rise and fall together over valid pixels, without 0.5 % of each band's at either end.
+
+    Returns:
+        (bands, bands), Pearson's; NaN with a band that no window has or that is the same everywhere.
+    """
+    step = max(1, -(-sample.valid.size // _MOST_PIXELS))
+    pixels = sample.images.swapaxes(0, 1)[:, sample.valid][:, ::step].astype(np.float64)
+    pixels = pixels[:, np.isfinite(pixels[np.isfinite(pixels).any(axis=1)]).all(axis=0)]
+    if not pixels.size:
+        return np.full((len(pixels), len(pixels)), np.nan)
+    low, high = np.quantile(pixels, (_TAIL, 1 - _TAIL), axis=1, keepdims=True)
+    centred = np.clip(pixels, low, high)
+    centred -= centred.mean(axis=1, keepdims=True)
+    covariance = centred @ centred.T / centred.shape[1]
+    variances = covariance.diagonal()
+    return np.divide(
+        covariance,
+        np.sqrt(np.outer(variances, variances)),
+        out=np.full_like(covariance, np.nan),
+        where=np.outer(variances, variances) > 0,
+    )
+
+
 def band_distances(reference: Numbers, target: Numbers) -> Numbers:
     """How far the pixels of each band have to be moved to become those of the reference, on average.
 

@@ -14,7 +14,7 @@ from geoseg.errors import ModelError
 from geoseg.models.reference import Numbers, ReferenceStatistics
 from geoseg.raster.normalize import Normalizer
 from geoseg.shift.accuracy import fit_accuracy
-from geoseg.shift.bands import LEVELS, band_distances, band_quantiles
+from geoseg.shift.bands import LEVELS, band_correlations, band_distances, band_quantiles
 from geoseg.shift.features import Listener, distances_of, picked_features, statistics_of
 from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.moments import MomentSums, moment_distance
@@ -61,7 +61,7 @@ def measure_reference(
         raise ModelError("no usable pixel of the reference ground has a label: give ground with labels")
     own = _through_curves(sample, normalizer)
     features = statistics_of(np.concatenate(seen.features))
-    accuracy = fit_accuracy(forward, normalizer, sample, labels, members, features=features)
+    accuracy = fit_accuracy(forward, normalizer, sample, labels, members)
     return ReferenceStatistics(
         levels=LEVELS,
         quantiles=band_quantiles(own),
@@ -70,6 +70,7 @@ def measure_reference(
         confusion=confusion,
         features=features,
         accuracy=accuracy,
+        correlations=band_correlations(own),
         spread=_spread(seen, own),
     )
 
