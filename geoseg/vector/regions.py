@@ -91,10 +91,15 @@ def find_regions(blocks: Iterable[RegionBlock], *, areas: Areas | None, with_bor
         workers: threads.
 
     Raises:
-        GridError: if the raster has more components than fit into 32 bits.
+        GridError: if a block has more pixels, or the raster more components, than fit into 32 bits.
     """
 
     def measured(block: RegionBlock) -> Part:
+        if block.class_ids.size > _MOST_LABELS:
+            raise GridError(
+                f"{block.class_ids.size} px in a block of {block.window.height} rows, at most {_MOST_LABELS} can be: "
+                "cut the scene into narrower ones"
+            )
         return measure(block, areas=areas, with_borders=with_borders)
 
     parts: list[Part] = []

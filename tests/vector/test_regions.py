@@ -180,6 +180,12 @@ def test_more_components_than_labels_are_refused(monkeypatch):
         regions_of(class_ids, 2)
 
 
+def test_a_block_of_more_pixels_than_labels_is_refused(monkeypatch):
+    monkeypatch.setattr(regions_module, "_MOST_LABELS", 7)
+    with pytest.raises(GridError, match="8 px in a block of 2 rows, at most 7 can be"):
+        regions_of(np.zeros((4, 4), dtype=np.uint8), 2)
+
+
 def test_an_error_of_a_thread_ends_the_search():
     def areas(_window: Window) -> np.ndarray:
         raise GridError("no areas today")
