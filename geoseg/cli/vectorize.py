@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _HECTARE = 1e4
+
+
+class _Beside(TypedDict):
+    """Rasters that belong to the class raster."""
+
+    confidence: Path | None
+    probabilities: Path | None
 
 
 @click.command("vectorize")
@@ -37,7 +44,7 @@ _HECTARE = 1e4
 @settings_options(VectorizeSettings)
 @click.option("--json", "as_json", is_flag=True, help="Write what was made as JSON.")
 def command(
-    settings: VectorizeSettings, class_raster: Path, out: Path | None, *, as_json: bool, **beside: Path | None
+    settings: VectorizeSettings, class_raster: Path, out: Path | None, *, as_json: bool, **beside: Unpack[_Beside]
 ) -> None:
     """Make polygons of a class raster.
 

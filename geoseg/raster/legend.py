@@ -56,8 +56,8 @@ def find_legend(path: Path) -> FoundLegend:
         nodata = dataset.nodata
     tagged = {int(key["id"]): name for key, name in _matched(tags) if key}
     style, table = _of_style(style_path(path)), _of_attribute_table(band)
-    names = style.names | tagged | _category_names(band) | table.names
-    colours = style.colours | _colour_table(band) | table.colours
+    names = {**style.names, **tagged, **_category_names(band), **table.names}
+    colours = {**style.colours, **_colour_table(band), **table.colours}
     return FoundLegend(
         names={value: name for value, name in names.items() if _is_class(value, nodata)},
         colours={value: colour for value, colour in colours.items() if _is_class(value, nodata)},

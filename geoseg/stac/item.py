@@ -126,13 +126,16 @@ def stac_item(facts: ItemFacts, files: Mapping[str, Path]) -> pystac.Item:
         OutputError: if a file cannot be read.
     """
     footprint = footprint_of(facts.grid)
+    moment, start, end = _time(facts)
     item = pystac.Item(
         id=facts.id,
         geometry=None if footprint is None else json.loads(shapely.to_geojson(footprint.geometry)),
         bbox=None if footprint is None else list(footprint.bbox),
         properties=_properties(facts),
         stac_extensions=[_PROCESSING],
-        **_time(facts),
+        datetime=moment,
+        start_datetime=start,
+        end_datetime=end,
     )
     if facts.grid.crs is not None:
         _add_projection(item, facts.grid, facts.grid.crs)
@@ -191,11 +194,12 @@ def href_of(target: str | Path, folder: Path) -> str:
     return quote(relative.as_posix())
 
 
-def _time(facts: ItemFacts) -> dict[str, datetime | None]:
+def _time(facts: ItemFacts) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """The moment, or from when to when."""
     if isinstance(facts.acquired, tuple):
         start, end = facts.acquired
-        return {"datetime": None, "start_datetime": _utc(start), "end_datetime": _utc(end)}
-    return {"datetime": _utc(facts.acquired or facts.created)}
+        return None, _utc(start), _utc(end)
+    return _utc(facts.acquired or facts.created), None, None
 
 
 def _utc(moment: datetime) -> datetime:
