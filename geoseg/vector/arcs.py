@@ -109,14 +109,19 @@ def trace_arcs(ids: NDArray[np.int32], *, first_row: int, height: int) -> Arcs:
         _end_at_seam(vertices[rows], 1 << NORTH)
     corners, ends = _count(vertices.reshape(-1))
     room = _room(ends // 2 + corners // 4, ends + corners + corners // 4)
-    count = _trace(ids, vertices, first_row, room)
+    begins = _find(vertices.reshape(-1), _END, _END + _JOINT + _OWN, ends)
+    count = _trace(ids, vertices, begins, room, 0)
+    begins = _find(vertices.reshape(-1), _TOP_LEFT, _TOP_LEFT, corners)
+    count = _trace(ids, vertices, begins, room, count)
+    points = room.points[: room.offsets[count]]
+    points[:, 1] += first_row * SUBPIXEL
     return Arcs(
-        points=room.points[: room.offsets[count]],
+        points=points,
         offsets=room.offsets[: count + 1],
         left=room.left[:count],
         right=room.right[:count],
-        first_vertex=room.first_vertex[:count],
-        last_vertex=room.last_vertex[:count],
+        first_vertex=room.first_vertex[:count] + first_row * (width + 1),
+        last_vertex=room.last_vertex[:count] + first_row * (width + 1),
         first_heading=room.first_heading[:count],
         last_heading=room.last_heading[:count],
         joints=room.joints[:count],
@@ -204,74 +209,95 @@ def _count(vertices: NDArray[np.uint8]) -> tuple[int, int]:
 
 
 @compiled
-def _trace(ids: NDArray[np.int32], vertices: NDArray[np.uint8], first_row: int, room: _Room) -> int:
-    """All arcs: those with ends first, so that what is left has none. Returns how many."""
+def _find(vertices: NDArray[np.uint8], least: int, most: int, at_most: int) -> NDArray[np.int64]:
+    """Vertices, by number, whose bits are between two numbers; there must not be more than `at_most`."""
+    found = np.empty(at_most, dtype=np.int64)
     count = 0
-    rows, cols = vertices.shape
-    for row in range(rows):
-        for col in range(cols):
-            if vertices[row, col] > _END:
-                for heading in range(4):
-                    if vertices[row, col] >> heading & 1:
-                        _trace_arc(ids, vertices, (row, col, heading, first_row), room, count)
-                        count += 1
-    for row in range(rows):
-        for col in range(cols):
-            if vertices[row, col] == _TOP_LEFT:
-                vertices[row, col] = _END | _TOP_LEFT
-                _trace_arc(ids, vertices, (row, col, EAST, first_row), room, count)
+    for vertex in range(len(vertices)):
+        if least <= vertices[vertex] <= most:
+            found[count] = vertex
+            count += 1
+    return found[:count]
+
+
+@compiled
+def _trace(
+    ids: NDArray[np.int32], vertices: NDArray[np.uint8], begins: NDArray[np.int64], room: _Room, count: int
+) -> int:
+    """Trace arcs from each of some vertices, along every crack that was not traced from its other end.
+
+    Rows and vertices are counted from the first line of the band.
+
+    Args:
+        ids: (rows + 2, width), as for `trace_arcs`.
+        vertices: (rows + 1, width + 1) bits.
+        begins: numbers of vertices from the first to the last, of arcs with ends or of arcs without.
+        room: for the arcs.
+        count: how many arcs it holds.
+
+    Returns:
+        How many arcs it holds afterwards.
+    """
+    line = vertices.shape[1]
+    for begin in begins:
+        row, col = begin // line, begin % line
+        if vertices[row, col] == _TOP_LEFT:
+            vertices[row, col] |= _END
+        bits = vertices[row, col]
+        for heading in range(4):
+            if vertices[row, col] >> heading & 1:
+                vertices[row, col] &= ~(1 << heading)
+                at, last, last_heading = _follow(vertices, room.points, room.offsets[count], (row, col, heading))
+                room.offsets[count + 1] = at
+                room.left[count], room.right[count] = _beside(ids, row, col, heading)
+                room.first_vertex[count], room.last_vertex[count] = begin, last
+                room.first_heading[count], room.last_heading[count] = heading, last_heading
+                ends = BEGINS_AT_JOINT if bits & _JOINT else 0
+                if vertices[last // line, last % line] & _JOINT:
+                    ends += ENDS_AT_JOINT
+                room.joints[count] = ends
                 count += 1
     return count
 
 
 @compiled
-def _trace_arc(
-    ids: NDArray[np.int32],
-    vertices: NDArray[np.uint8],
-    begin: tuple[int, int, int, int],
-    room: _Room,
-    arc: int,
-) -> None:
-    """One arc: `begin` is the row and column of its first vertex, its first heading, and the first row of the band."""
-    row, col, heading, first_row = begin
-    line = vertices.shape[1]
-    room.left[arc], room.right[arc] = _beside(ids, row, col, heading)
-    room.first_vertex[arc] = (first_row + row) * line + col
-    room.first_heading[arc] = heading
-    bits = vertices[row, col]
-    joints = BEGINS_AT_JOINT if bits & _JOINT else 0
-    vertices[row, col] = bits & ~(1 << heading)
-    at = room.offsets[arc]
-    at = _add_point(room.points, at, first_row + row, col)
+def _follow(
+    vertices: NDArray[np.uint8], points: NDArray[np.int32], at: int, begin: tuple[int, int, int]
+) -> tuple[int, int, int]:
+    """Follow an arc to its end.
+
+    Args:
+        vertices: bits; those of the cracks on the way vanish.
+        points: takes the points.
+        at: where the first goes.
+        begin: row, column and heading.
+
+    Returns:
+        Where the next point after the last goes, the vertex where the arc ends, its last heading.
+    """
+    row, col, heading = begin
+    points[at, 0], points[at, 1] = col * SUBPIXEL, row * SUBPIXEL
+    turned = True
     while True:
+        at += turned
         row, col = _ahead(row, col, heading)
         bits = vertices[row, col]
+        points[at, 0], points[at, 1] = col * SUBPIXEL, row * SUBPIXEL
         if bits & _END:
             break
         vertices[row, col] = 0
-        turned = _only_heading(bits & ~(1 << _back(heading)))
-        if turned != heading:
-            at = _add_point(room.points, at, first_row + row, col)
-        heading = turned
+        following = _only_heading(bits & ~(1 << _back(heading)))
+        turned = following != heading
+        heading = following
     vertices[row, col] = bits & ~(1 << _back(heading))
-    room.offsets[arc + 1] = _add_point(room.points, at, first_row + row, col)
-    room.last_vertex[arc] = (first_row + row) * line + col
-    room.last_heading[arc] = heading
-    room.joints[arc] = joints + (ENDS_AT_JOINT if bits & _JOINT else 0)
-
-
-@compiled
-def _add_point(points: NDArray[np.int32], at: int, row: int, col: int) -> int:
-    points[at, 0] = col * SUBPIXEL
-    points[at, 1] = row * SUBPIXEL
-    return at + 1
+    return at + 1, row * vertices.shape[1] + col, heading
 
 
 @compiled
 def _ahead(row: int, col: int, heading: int) -> tuple[int, int]:
     """The next vertex."""
-    along = 1 - (heading & WEST)
-    return (row + along, col) if heading & 1 else (row, col + along)
+    along, down = 1 - (heading & WEST), heading & 1
+    return row + down * along, col + (1 - down) * along
 
 
 @compiled

@@ -56,10 +56,10 @@ def to_wkb(outlines: Outlines, transform: Affine) -> pa.Array:
     offsets = np.zeros(len(outlines) + 1, dtype=np.int64)
     np.cumsum(_POLYGON_BYTES + _RING_BYTES * rings + _POINT_BYTES * points, out=offsets[1:])
     if offsets[-1] > _MOST_BYTES:
-        largest = outlines.region_ids[np.argmax(points)]
+        most = (_MOST_BYTES - _POLYGON_BYTES - _RING_BYTES) // _POINT_BYTES
         raise OutputError(
-            f"region {largest}: its outline has {points.max()} points, at most {_MOST_BYTES // _POINT_BYTES} fit into "
-            "one geometry: set a mapping unit"
+            f"region {outlines.region_ids[np.argmax(points)]}: its outline has {points.max()} points, at most {most} fit "
+            "into a geometry: set a mapping unit"
         )
     content = np.empty(offsets[-1], dtype=np.uint8)
     _write_polygons(outlines, transform, content)

@@ -1,7 +1,6 @@
 """Links arcs to the outlines of regions, as soon as a region is complete. Knows no classes and no map coordinates.
 
-An arc can be gone along in two ways: way `2 * arc` from its first point to its last, way `2 * arc + 1` back. The
-region of a way is the one to its right. A ring is a circle of ways of one region.
+A ring is a circle of ways of one region.
 """
 
 from __future__ import annotations
@@ -12,18 +11,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.arcs import BEGINS_AT_JOINT, ENDS_AT_JOINT, WEST, Arcs
+from geoseg.vector.arcs import Arcs
 from geoseg.vector.compiled import compiled
 from geoseg.vector.outlines import Outlines
+from geoseg.vector.ways import Keeps, Links, Ways, as_pairs, link_ways
 
 Joints = Literal["corners", "none", "all"]
 """Which joints stay points of an outline: those where it turns, none, or all. Beside no region it is where it turns."""
 
 _TAKEN = -1
 """Instead of the region beside an arc when its outline was taken."""
-
-_GOLDEN = 0x9E3779B97F4A7C15
-"""2^64 over the golden ratio: multiplied with it, neighbouring numbers come to lie far apart."""
 
 
 class Outliner:
@@ -67,12 +64,11 @@ class Outliner:
 
     def _outlines(self, arcs: Arcs, wanted: NDArray[np.bool_]) -> Outlines:
         """Outlines of the regions of the ways that are wanted."""
-        ways = _Ways.of(arcs)
-        begins = _begins(ways, wanted, int(np.count_nonzero(wanted)))
-        keeps = _Keeps(joints=self._joints == "all", turns=self._joints != "none", nodes=self._keep_nodes)
+        ways = Ways.of(arcs)
+        keeps = Keeps(joints=self._joints == "all", turns=self._joints != "none", nodes=self._keep_nodes)
+        links = link_ways(ways, wanted, keeps)
         rings = _rings_room(ways, wanted)
-        count = _walk(ways, wanted, begins, keeps, rings)
-        return _in_order(rings, count)
+        return _in_order(rings, _walk(ways, wanted, links, rings))
 
 
 def _taken(regions: NDArray[np.int32], complete: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -80,61 +76,13 @@ def _taken(regions: NDArray[np.int32], complete: NDArray[np.bool_]) -> NDArray[n
     return np.where((regions > 0) & complete[regions], np.int32(_TAKEN), regions)
 
 
-class _Keeps(NamedTuple):
-    """Which ends of arcs stay points though the outline may go straight on there."""
-
-    joints: bool
-    """All joints between regions."""
-
-    turns: bool
-    """Joints between regions where the outline turns."""
-
-    nodes: bool
-    """All nodes."""
-
-
-class _Ways(NamedTuple):
-    """What the loops need of arcs; the second index is 0 for the way forth and 1 for the way back."""
-
-    points: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    regions: NDArray[np.int32]
-    """(arcs, 2)"""
-
-    vertices: NDArray[np.int64]
-    """(arcs, 2): where the way begins."""
-
-    headings: NDArray[np.uint8]
-    """(arcs, 2): how it begins."""
-
-    joints: NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, arcs: Arcs) -> _Ways:
-        return cls(
-            points=arcs.points,
-            offsets=arcs.offsets,
-            regions=np.stack([arcs.right, arcs.left], axis=1),
-            vertices=np.stack([arcs.first_vertex, arcs.last_vertex], axis=1),
-            headings=np.stack([arcs.first_heading, arcs.last_heading ^ WEST], axis=1),
-            joints=arcs.joints,
-        )
-
-
-class _Begins(NamedTuple):
-    """A hash table: which ways begin at a vertex."""
-
-    vertices: NDArray[np.int64]
-    """(slots,): -1 where a slot is empty."""
-
-    ways: NDArray[np.int64]
-    """(slots, 4): by heading; -1 where none is wanted."""
-
-
 class _Rings(NamedTuple):
     """Rings in the order in which they were found."""
 
     points: NDArray[np.int32]
+    pairs: NDArray[np.int64]
+    """The same memory, as in `Ways`."""
+
     offsets: NDArray[np.int64]
     regions: NDArray[np.int32]
     tops: NDArray[np.int64]
@@ -143,20 +91,14 @@ class _Rings(NamedTuple):
     holes: NDArray[np.bool_]
 
 
-def _begins(ways: _Ways, wanted: NDArray[np.bool_], count: int) -> _Begins:
-    bits = max(4, (count + count // 2).bit_length())
-    begins = _Begins(vertices=np.full(1 << bits, -1, dtype=np.int64), ways=np.full((1 << bits, 4), -1, dtype=np.int64))
-    _enter(ways, wanted, begins)
-    return begins
-
-
-def _rings_room(ways: _Ways, wanted: NDArray[np.bool_]) -> _Rings:
+def _rings_room(ways: Ways, wanted: NDArray[np.bool_]) -> _Rings:
     """Room for as many rings as there are ways and as many points as these have."""
     lengths = np.diff(ways.offsets)
-    points = int(lengths[wanted[0::2]].sum() + lengths[wanted[1::2]].sum())
+    points = np.empty((int(lengths[wanted[0::2]].sum() + lengths[wanted[1::2]].sum()), 2), dtype=np.int32)
     rings = int(np.count_nonzero(wanted))
     return _Rings(
-        points=np.empty((points, 2), dtype=np.int32),
+        points=points,
+        pairs=as_pairs(points),
         offsets=np.zeros(rings + 1, dtype=np.int64),
         regions=np.empty(rings, dtype=np.int32),
         tops=np.empty(rings, dtype=np.int64),
@@ -173,7 +115,7 @@ def _in_order(rings: _Rings, count: int) -> Outlines:
     offsets = np.zeros(count + 1, dtype=np.int64)
     np.cumsum(np.diff(rings.offsets[: count + 1])[order] + 1, out=offsets[1:])
     points = np.empty((offsets[-1], 2), dtype=np.int32)
-    _close_from_top(rings, order, offsets, points)
+    _close_from_top(rings, order, offsets, as_pairs(points))
     return Outlines(region_ids=region_ids, polygons=np.append(shells, count), rings=offsets, points=points)
 
 
@@ -223,28 +165,7 @@ def _copy_arcs(
 
 
 @compiled
-def _slot(vertices: NDArray[np.int64], vertex: int) -> int:
-    """Slot of a vertex, or the empty one where it belongs."""
-    last = len(vertices) - 1
-    mixed = np.uint64(vertex) * np.uint64(_GOLDEN)
-    slot = np.int64(mixed >> np.uint64(32)) & last
-    while vertices[slot] not in (-1, vertex):
-        slot = (slot + 1) & last
-    return slot
-
-
-@compiled
-def _enter(ways: _Ways, wanted: NDArray[np.bool_], begins: _Begins) -> None:
-    for way in range(len(wanted)):
-        if wanted[way]:
-            vertex = ways.vertices[way >> 1, way & 1]
-            slot = _slot(begins.vertices, vertex)
-            begins.vertices[slot] = vertex
-            begins.ways[slot, ways.headings[way >> 1, way & 1]] = way
-
-
-@compiled
-def _walk(ways: _Ways, wanted: NDArray[np.bool_], begins: _Begins, keeps: _Keeps, rings: _Rings) -> int:
+def _walk(ways: Ways, wanted: NDArray[np.bool_], links: Links, rings: _Rings) -> int:
     """Find the rings of all ways that are wanted; none is wanted afterwards. Returns how many there are."""
     count = 0
     for first in range(len(wanted)):
@@ -254,68 +175,42 @@ def _walk(ways: _Ways, wanted: NDArray[np.bool_], begins: _Begins, keeps: _Keeps
         way = first
         while wanted[way]:
             wanted[way] = False
-            at = _add_inner_points(ways, way, rings.points, at)
-            following = _following(ways, begins, way)
-            if _stays(ways, way, following, keeps):
-                point = _point(ways, following, 0)
-                rings.points[at, 0], rings.points[at, 1] = ways.points[point, 0], ways.points[point, 1]
-                at += 1
-            way = following
+            at = _add_points(
+                ways.pairs, (ways.offsets[way >> 1], ways.offsets[(way >> 1) + 1], way & 1), rings.pairs, at
+            )
+            at += np.int64(links.stays[way]) - 1
+            way = links.following[way]
         rings.offsets[count + 1] = at
         rings.regions[count] = ways.regions[first >> 1, first & 1]
         rings.tops[count] = _top(rings.points, begin, at)
-        rings.holes[count] = _twice_area(rings.points, begin, at) < 0
+        rings.holes[count] = _area(rings.points, begin, at) < 0
         count += 1
     return count
 
 
 @compiled
-def _point(ways: _Ways, way: int, number: int) -> int:
-    """Where a point of a way stands."""
-    return ways.offsets[(way >> 1) + 1] - 1 - number if way & 1 else ways.offsets[way >> 1] + number
+def _add_points(pairs: NDArray[np.int64], way: tuple[int, int, int], to: NDArray[np.int64], at: int) -> int:
+    """Add the points of a way but the first.
 
+    Args:
+        pairs: points of arcs.
+        way: where the points of its arc begin and end, and 1 for the way back.
+        to: takes the points.
+        at: where the first goes.
 
-@compiled
-def _add_inner_points(ways: _Ways, way: int, points: NDArray[np.int32], at: int) -> int:
-    """Add the points of a way but the first and the last."""
-    step = -1 if way & 1 else 1
-    point = _point(ways, way, 0)
-    for _ in range(ways.offsets[(way >> 1) + 1] - ways.offsets[way >> 1] - 2):
-        point += step
-        points[at, 0], points[at, 1] = ways.points[point, 0], ways.points[point, 1]
-        at += 1
-    return at
-
-
-@compiled
-def _following(ways: _Ways, begins: _Begins, way: int) -> int:
-    """The next way of a ring.
-
-    Where a region touches itself at a corner only, two ways of it begin: the left one keeps its shell and its hole
-    apart.
+    Returns:
+        Where the next goes.
     """
-    arc, back = way >> 1, 1 - (way & 1)
-    region = ways.regions[arc, way & 1]
-    arrived = ways.headings[arc, back] ^ WEST
-    slot = _slot(begins.vertices, ways.vertices[arc, back])
-    for turn in (3, 0, 1):
-        following = begins.ways[slot, (arrived + turn) & 3]
-        if following >= 0 and ways.regions[following >> 1, following & 1] == region:
-            return following
-    return way
-
-
-@compiled
-def _stays(ways: _Ways, way: int, following: int, keeps: _Keeps) -> bool:
-    """Whether the vertex between two ways of a ring is a point of it."""
-    arc = way >> 1
-    back = 1 - (way & 1)
-    turns = ways.headings[arc, back] ^ WEST != ways.headings[following >> 1, following & 1]
-    if not ways.joints[arc] & (ENDS_AT_JOINT if back else BEGINS_AT_JOINT):
-        return turns or keeps.nodes
-    if ways.regions[arc, back] == 0:
-        return turns
-    return keeps.joints or (turns and keeps.turns)
+    begin, end, back = way
+    if back:
+        for pair in range(end - 2, begin - 1, -1):
+            to[at] = pairs[pair]
+            at += 1
+    else:
+        for pair in range(begin + 1, end):
+            to[at] = pairs[pair]
+            at += 1
+    return at
 
 
 @compiled
@@ -329,26 +224,27 @@ def _top(points: NDArray[np.int32], begin: int, end: int) -> int:
 
 
 @compiled
-def _twice_area(points: NDArray[np.int32], begin: int, end: int) -> int:
-    """Positive where what the ring encloses lies to its right."""
+def _area(points: NDArray[np.int32], begin: int, end: int) -> int:
+    """Twice the area of a ring; positive where what it encloses lies to its right."""
     area = np.int64(0)
-    before = end - 1
+    col, row = np.int64(points[end - 1, 0]), np.int64(points[end - 1, 1])
     for point in range(begin, end):
-        area += np.int64(points[before, 0]) * points[point, 1] - np.int64(points[point, 0]) * points[before, 1]
-        before = point
-    return area
+        next_col, next_row = np.int64(points[point, 0]), np.int64(points[point, 1])
+        area += (col - next_col) * (row + next_row)
+        col, row = next_col, next_row
+    return int(area)
 
 
 @compiled
 def _close_from_top(
-    rings: _Rings, order: NDArray[np.int64], offsets: NDArray[np.int64], points: NDArray[np.int32]
+    rings: _Rings, order: NDArray[np.int64], offsets: NDArray[np.int64], pairs: NDArray[np.int64]
 ) -> None:
     """Copy rings in an order, each from its topmost point round to it again."""
     for to, ring in enumerate(order):
-        begin, end = rings.offsets[ring], rings.offsets[ring + 1]
-        point = rings.tops[ring]
-        for at in range(offsets[to], offsets[to + 1]):
-            points[at, 0], points[at, 1] = rings.points[point, 0], rings.points[point, 1]
-            point += 1
-            if point == end:
-                point = begin
+        point, at = rings.tops[ring], offsets[to]
+        for pair in range(point, rings.offsets[ring + 1]):
+            pairs[at] = rings.pairs[pair]
+            at += 1
+        for pair in range(rings.offsets[ring], point + 1):
+            pairs[at] = rings.pairs[pair]
+            at += 1
