@@ -95,13 +95,16 @@ def _vectors(georef: GeoRef, crs: pyproj.CRS, begin: tuple[_Floats, _Floats], en
         raise GeorefError(f"the CRS {crs.name!r} has no ellipsoid to measure lengths on: assign an earth CRS")
     to_geographic = pyproj.Transformer.from_crs(crs, geographic, always_xy=True)
     degrees = math.degrees(geographic.axis_info[0].unit_conversion_factor) if geographic.axis_info else 1.0
-    places = []
+    a, b, c, d, e, f = tuple(georef.transform)[:6]
+    lons, lats = [], []
     for rows, cols in (begin, end):
-        x, y = georef.transform @ np.broadcast_arrays(cols, rows)
-        lon, lat = to_geographic.transform(x, y)
-        places += [np.asarray(lon) * degrees, np.asarray(lat) * degrees]
-    defined = np.logical_and.reduce([np.isfinite(each) for each in places])
-    azimuth, _, metres = geod.inv(*(np.where(defined, each, 0.0) for each in places))
+        at_cols, at_rows = np.broadcast_arrays(cols, rows)
+        lon, lat = to_geographic.transform(a * at_cols + b * at_rows + c, d * at_cols + e * at_rows + f)
+        lons.append(np.asarray(lon) * degrees)
+        lats.append(np.asarray(lat) * degrees)
+    defined = np.isfinite([*lons, *lats]).all(axis=0)
+    lons, lats = [np.where(defined, lon, 0.0) for lon in lons], [np.where(defined, lat, 0.0) for lat in lats]
+    azimuth, _, metres = geod.inv(lons[0], lats[0], lons[1], lats[1])
     turn = np.radians(azimuth)
     return np.where(defined, [metres * np.sin(turn), metres * np.cos(turn)], np.nan)
 

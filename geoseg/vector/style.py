@@ -10,6 +10,7 @@ from geoseg.classes import ClassMap, LandCoverClass
 
 _POINTS, _LINES, _POLYGONS = "0", "1", "2"
 _DARK = "35,35,35,255"
+_WHITE = "255,255,255,255"
 _ANY = ""  # the category that QGIS gives all values that have no other
 
 
@@ -62,8 +63,8 @@ def boundary_style(column: str) -> str:
 
 
 def review_style(classes: ClassMap, column: str) -> str:
-    """A QGIS style that draws points by class: a disc in its colour with a dark ring."""
-    disc = {"name": "circle", "size": "3", "outline_color": _DARK, "outline_width": "0.5", "outline_style": "solid"}
+    """A QGIS style that draws points by class: a disc in its colour with a white ring, to be seen on any ground."""
+    disc = {"name": "circle", "size": "4", "outline_color": _WHITE, "outline_width": "0.8", "outline_style": "solid"}
     return _style(_MARKER, column, (_of_class(entry, disc) for entry in classes.classes))
 
 
@@ -86,16 +87,9 @@ def _style(kind: _Kind, column: str, entries: Iterable[_Symbol]) -> str:
     categories = ET.SubElement(renderer, "categories")
     symbols = ET.SubElement(renderer, "symbols")
     for number, entry in enumerate(entries):
-        known = {} if entry.value == _ANY else {"type": "long"}
-        ET.SubElement(
-            categories,
-            "category",
-            render="true",
-            symbol=str(number),
-            value=entry.value,
-            label=entry.label,
-            **known,
-        )
+        category = ET.SubElement(categories, "category", render="true", symbol=str(number), value=entry.value)
+        category.set("label", entry.label)
+        category.set("type", "string" if entry.value == _ANY else "long")
         _add_symbol(symbols, str(number), kind, entry.properties)
     ET.SubElement(root, "layerGeometryType").text = kind.geometry
     ET.indent(root)
