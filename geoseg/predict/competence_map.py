@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,22 @@ from geoseg.raster.staging import Staging
 from geoseg.raster.writer import confidence_writer
 from geoseg.shift.competence import competence
 from geoseg.shift.forward import Forward
-from geoseg.shift.windows import WindowSample
+from geoseg.shift.windows import Place, WindowSample
+from geoseg.shift.witness import Witness
 from geoseg.tiling.blend import Strip
+from geoseg.window import Window
 
-_CLAMP = 100.0  # standard deviations, as the engine has it
 _AT_ONCE = 4
 
 
-def write_competence(
-    plan: PredictPlan, package: ModelPackage, forward: Forward, path: Path, *, overwrite: bool = False
-) -> None:
-    """Write a COG of how far the model can be trusted, per cent; 255 is nodata. It is on the model's grid.
+def write_competence(engine: CompetenceEngine, plan: PredictPlan, path: Path, *, overwrite: bool = False) -> None:
+    """Write a COG of how far a model can be trusted, per cent; 255 is nodata. It is on the model's grid.
 
     Tiles are blended as those of a map are, so there are no seams; memory follows the width of the scene.
 
     Raises:
         OutputError: if the file exists already or cannot be written.
     """
-    engine = CompetenceEngine(plan, package, forward)
     georef = plan.source.georef if plan.factor == 1 else plan.source.georef.rescaled(plan.factor)
     with Staging(path.parent, [path.name], overwrite=overwrite) as staging, seen_scene(plan) as scene:
         with confidence_writer(staging.path(path.name), georef) as writer:
@@ -49,9 +48,12 @@ def write_competence(
 class CompetenceEngine:
     """Says of tiles how far the model can be trusted, and how far not, in place of classes."""
 
-    def __init__(self, plan: PredictPlan, package: ModelPackage, forward: Forward) -> None:
-        """Run a package's network on tiles of a plan's scene."""
-        self._plan, self._package, self._forward = plan, package, forward
+    def __init__(
+        self, plan: PredictPlan, package: ModelPackage, forward: Forward, witnesses: Sequence[Witness] = ()
+    ) -> None:
+        """Run a package's network, and witnesses of the scene, on tiles of a plan's scene."""
+        self._plan, self._package, self._witnesses = plan, package, witnesses
+        self._model = Witness(forward=forward, normalizer=package.normalizer)
         self._scale = np.float32(package.normalizer.scale_for(plan.source.dtype))
 
     @property
@@ -76,10 +78,10 @@ class CompetenceEngine:
         bands = len(self._package.bands)
         scaled = np.full((len(images), bands, *usable.shape[1:]), np.nan, dtype=np.float32)
         scaled[:, list(self._plan.present)] = images.astype(np.float32) * self._scale
-        sample = WindowSample(images=scaled, valid=usable, places=())
-        seen = sample.tensor(self._package.normalizer).clamp(-_CLAMP, _CLAMP)
+        tile = Place(scene=0, window=Window.between(0, usable.shape[1], 0, usable.shape[2]))
+        sample = WindowSample(images=scaled, valid=usable, places=(tile,) * len(images))
         with one_thread():
-            trusted = competence(self._forward, seen, torch.from_numpy(usable), self._package.reference)
+            trusted = competence(self._model, sample, self._package.reference, witnesses=self._witnesses)
         return torch.from_numpy(trusted)
 
 

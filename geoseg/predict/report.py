@@ -9,11 +9,13 @@ from geoseg.config.shift import ShiftSettings
 from geoseg.errors import ConfigError
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, load_package
-from geoseg.predict.competence_map import write_competence
+from geoseg.predict.competence_map import CompetenceEngine, write_competence
 from geoseg.predict.target import plan_target, sample_plans, scene_facts
+from geoseg.shift.competence import are_heeded
 from geoseg.shift.forward import Forward
 from geoseg.shift.measure import measure_shift
 from geoseg.shift.report import ShiftReport
+from geoseg.shift.witness import Witness, witnesses_of
 
 
 def report_shift(
@@ -40,7 +42,10 @@ def report_shift(
     sample = sample_plans(plans, side=settings.side, count=settings.windows, seed=settings.seed)
     report = measure_shift(package, sample, forward, scenes=scene_facts(plans, sample))
     if competence is not None:
-        write_competence(plans[0], package, forward, competence, overwrite=settings.overwrite)
+        model = Witness(forward=forward, normalizer=package.normalizer)
+        witnesses = witnesses_of(model, sample, package.reference) if are_heeded(report.distances) else ()
+        engine = CompetenceEngine(plans[0], package, forward, witnesses)
+        write_competence(engine, plans[0], competence, overwrite=settings.overwrite)
     return report
 
 

@@ -13,16 +13,18 @@ from torch import Tensor
 from geoseg.models.package import ModelPackage
 from geoseg.models.reference import LayerMoments, Numbers, ReferenceStatistics
 from geoseg.raster.normalize import Normalizer
-from geoseg.shift.accuracy import ExpectedAccuracy, expected_accuracy, predictors_of
+from geoseg.shift.accuracy import ExpectedAccuracy, expected_accuracy
 from geoseg.shift.bands import band_quantiles, matching_curves
 from geoseg.shift.features import Listener, distances_of, picked_features
 from geoseg.shift.forward import Forward, softmax_of
 from geoseg.shift.moments import MomentSums, measure_moments, moment_distance
+from geoseg.shift.predictors import sight
 from geoseg.shift.priors import corrected_prior, jensen_shannon
 from geoseg.shift.radiometry import likely_encoding, moments_of, radiometric_distances, seen_sample
 from geoseg.shift.report import BandShift, ClassShare, SceneFacts, ShiftReport
 from geoseg.shift.verdict import Distances, HardChecks, judge
 from geoseg.shift.windows import WindowSample
+from geoseg.shift.witness import Witness, witnesses_of
 
 FAR_PERCENT = 99
 """A pixel is far where its features are farther than this share of the reference pixels', per cent."""
@@ -63,7 +65,8 @@ def measure_shift(
         prior=None if reference is None or corrected is None else jensen_shannon(corrected, reference.prior),
         features=seen.far,
     )
-    expected = None if reference is None else _expected(package, reference, sample, forward)
+    model = Witness(forward=forward, normalizer=package.normalizer)
+    expected = None if reference is None else _expected(model, reference, sample, seen.far)
     spread = {} if reference is None else dict(reference.spread)
     checks = _checks(package, sample, scenes, expected)
     return ShiftReport(
@@ -71,7 +74,7 @@ def measure_shift(
         windows=len(sample),
         scenes=tuple(scenes),
         bands=_bands(package, quantiles),
-        classes=_classes(package, seen.shares, corrected),
+        classes=_classes(package, seen.shares, corrected, expected),
         distances=distances,
         spread=spread,
         expected=expected,
@@ -132,10 +135,10 @@ def _matched(
 
 
 def _expected(
-    package: ModelPackage, reference: ReferenceStatistics, sample: WindowSample, forward: Forward
+    model: Witness, reference: ReferenceStatistics, sample: WindowSample, far: float | None
 ) -> ExpectedAccuracy:
-    images, valid = _images(sample, package.normalizer), torch.from_numpy(sample.valid)
-    return expected_accuracy(reference.accuracy, predictors_of(forward, images, valid, features=reference.features))
+    promise = sight(model, sample, witnesses_of(model, sample, reference))[0].promise()
+    return expected_accuracy(reference.accuracy, promise, far=far)
 
 
 def _checks(
@@ -168,7 +171,9 @@ def _bands(package: ModelPackage, quantiles: Numbers) -> tuple[BandShift, ...]:
     )
 
 
-def _classes(package: ModelPackage, shares: Numbers, corrected: Numbers | None) -> tuple[ClassShare, ...]:
+def _classes(
+    package: ModelPackage, shares: Numbers, corrected: Numbers | None, expected: ExpectedAccuracy | None
+) -> tuple[ClassShare, ...]:
     reference = package.reference
     return tuple(
         ClassShare(
@@ -176,6 +181,7 @@ def _classes(package: ModelPackage, shares: Numbers, corrected: Numbers | None) 
             predicted=float(shares[index]),
             corrected=None if corrected is None else float(corrected[index]),
             reference=None if reference is None else float(reference.prior[index]),
+            expected_iou=expected.iou[index] if expected is not None and shares[index] > 0 else None,
         )
         for index, name in enumerate(package.classes.names)
     )

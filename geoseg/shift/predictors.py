@@ -1,8 +1,8 @@
-"""What windows without labels tell about the accuracy of their map, in sums over pixels that add up over windows."""
+"""What windows without labels promise of their map, in sums over pixels that add up over windows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -10,42 +10,46 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from geoseg.models.reference import FeatureStatistics, Numbers
-from geoseg.shift.consistency import agreement, mean_iou, seen_in
-from geoseg.shift.features import Listener, distances_of
-from geoseg.shift.forward import Forward
+from geoseg.models.reference import Numbers
+from geoseg.shift.consistency import mean_iou
 from geoseg.shift.views import CHANGED
+from geoseg.shift.windows import WindowSample
+from geoseg.shift.witness import Witness, heard
 
-PREDICTORS = ("consistency", "soft_iou", "near")
+PREDICTORS = ("soft_iou",)
 """Names, in the order of a fit."""
 
 _AT_ONCE = 8
-_NEAR_PERCENT = 99
+_VIEWS = CHANGED[:3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What IoU the probabilities of a map come to, were they right."""
+
+    mean_iou: float
+    """Over the classes of the map, 0 to 1; classes of almost no pixels count little. 0 without valid pixels."""
+
+    iou: tuple[float, ...]
+    """Of each class, 0 to 1; 0 where the map does not have it."""
+
+    shares: tuple[float, ...]
+    """Of each class in the map, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sighting:
     """Sums over the valid pixels of each window."""
 
-    agreed: Numbers
-    """(n, classes): the maps of the window and of a view of it have the class, summed over the views."""
-
-    united: Numbers
-    """(n, classes): at least one of them has it."""
-
     mapped: Numbers
     """(n, classes): the map has it."""
 
     trusted: Numbers
-    """(n, classes): probability of the class, averaged over the views, where the map has it."""
+    """(n, classes): probability of the class, over views and witnesses, where the map has it."""
 
     believed: Numbers
     """(n, classes): the same everywhere."""
-
-    near: Numbers
-    """(n, 2): pixels nearer to the reference ground's features than its farthest 1 %, and all; equal where unknown."""
 
     @classmethod
     def joined(cls, parts: Iterable[Self]) -> Self:
@@ -61,81 +65,59 @@ class Sighting:
     def _names(cls) -> tuple[str, ...]:
         return tuple(entry.name for entry in fields(cls))
 
-    def predictors(self) -> dict[str, float]:
-        """By name, each 0 to 1: the higher, the better a map is to be expected; without valid pixels 0.
-
-        consistency is the IoU of maps with those of changed views, soft_iou the IoU that the probabilities promise,
-        near the share of pixels that are as near to the reference ground as 99 % of that are, over 99 %.
-        """
-        united, mapped, trusted, believed, agreed = (
-            counts.sum(axis=0) for counts in (self.united, self.mapped, self.trusted, self.believed, self.agreed)
+    def promise(self) -> Promise:
+        """The IoU of the map with what the probabilities say the ground is."""
+        mapped, trusted, believed = (counts.sum(axis=0) for counts in (self.mapped, self.trusted, self.believed))
+        unions = mapped + believed - trusted
+        iou = np.divide(trusted, unions, out=np.zeros_like(trusted), where=unions > 0)
+        return Promise(
+            mean_iou=mean_iou(trusted, unions, mapped),
+            iou=tuple(iou.tolist()),
+            shares=tuple((mapped / max(mapped.sum(), 1.0)).tolist()),
         )
-        near, all_pixels = self.near.sum(axis=0)
-        return {
-            "consistency": mean_iou(agreed, united, united),
-            "soft_iou": mean_iou(trusted, mapped + believed - trusted, mapped),
-            "near": min(float(near / all_pixels) * 100 / _NEAR_PERCENT, 1.0) if all_pixels else 0.0,
-        }
 
 
-def sight(
-    forward: Forward, images: Tensor, valid: Tensor, *, features: FeatureStatistics | None = None, views: int = 3
-) -> tuple[Sighting, Tensor]:
-    """Look at windows and at views of them; memory follows eight windows.
+def sight(model: Witness, sample: WindowSample, witnesses: Sequence[Witness] = ()) -> tuple[Sighting, Tensor]:
+    """Look at windows and at three views of them, and ask witnesses; memory follows eight windows.
 
     Args:
-        forward: the network and the way it is run.
-        images: (n, bands, side, side) normalised, n at least 1.
-        valid: (n, side, side) bool, True = usable.
-        features: of the reference ground; without it every pixel is near.
-        views: how many, 1 to 6; it takes one pass more.
+        model: a network and what it sees; it makes the map.
+        sample: windows, at least one.
+        witnesses: of the same ground, as `witnesses_of` gives them.
 
     Returns:
         The sums, and the map (n, side, side) uint8 as class indices.
     """
-    found = [
-        _sight(forward, seen, usable, features=features, views=views)
-        for seen, usable in zip(torch.split(images, _AT_ONCE), torch.split(valid, _AT_ONCE), strict=True)
+    parts = [
+        sample.part(np.arange(first, min(first + _AT_ONCE, len(sample)))) for first in range(0, len(sample), _AT_ONCE)
     ]
+    found = [_sight(model, part, witnesses) for part in parts]
     return Sighting.joined(part for part, _ in found), torch.cat([chosen for _, chosen in found])
 
 
-def _sight(
-    forward: Forward, images: Tensor, valid: Tensor, *, features: FeatureStatistics | None, views: int
-) -> tuple[Sighting, Tensor]:
-    if features is None:
-        probabilities = forward.probabilities(images)
-        near = np.repeat(_pixels(valid)[:, None], 2, axis=1)
-    else:
-        with Listener(forward.network) as listener:
-            probabilities = forward.probabilities(images)
-        near = _near(features, listener.features, valid)
-    classes = probabilities.shape[1]
-    chosen, mean, agreed = probabilities.argmax(dim=1), probabilities.clone(), np.zeros((2, len(images), classes))
-    times = torch.ones(valid.shape[1:])
-    for view in CHANGED[:views]:
-        again = view.undone(forward.probabilities(view.images(images)))
-        agreed += agreement(chosen, again.argmax(dim=1), seen_in(view, valid), classes)
-        kept = view.kept(valid.shape[-1])
-        mean, times = mean + again * kept, times + kept
-    mapped, trusted, believed = _beliefs(mean / times, chosen, valid)
-    sums = Sighting(agreed=agreed[0], united=agreed[1], mapped=mapped, trusted=trusted, believed=believed, near=near)
-    return sums, chosen.to(torch.uint8)
+def believed_by(model: Witness, sample: WindowSample, witnesses: Sequence[Witness] = ()) -> tuple[Tensor, Tensor]:
+    """What a model, views and witnesses say of at most eight windows; its network sees the windows themselves last.
+
+    Returns:
+        Probabilities (n, classes, side, side), and the map (n, side, side) of the model alone.
+    """
+    images = model.images(sample)
+    views, times = torch.zeros(1), torch.ones(images.shape[-2:])
+    for view in _VIEWS:
+        kept = view.kept(images.shape[-1])
+        views = views + view.undone(model.forward.probabilities(view.images(images))) * kept
+        times = times + kept
+    own = model.forward.probabilities(images)
+    said = [witness.probabilities(sample) for witness in witnesses]
+    return heard((own + views) / times, said), own.argmax(dim=1)
 
 
-def _beliefs(probabilities: Tensor, chosen: Tensor, valid: Tensor) -> tuple[Numbers, Numbers, Numbers]:
-    """Pixels by class in the map, what their own probabilities come to, and what all probabilities come to."""
-    usable = valid[:, None]
+def _sight(model: Witness, sample: WindowSample, witnesses: Sequence[Witness]) -> tuple[Sighting, Tensor]:
+    probabilities, chosen = believed_by(model, sample, witnesses)
+    usable = torch.from_numpy(sample.valid)[:, None]
     own = torch.zeros_like(probabilities).scatter_(1, chosen[:, None], 1.0) * usable
     mapped, trusted, believed = (_pixels(part) for part in (own, own * probabilities, probabilities * usable))
-    return mapped, trusted, believed
-
-
-def _near(features: FeatureStatistics, maps: Tensor, valid: Tensor) -> Numbers:
-    """(n, 2): near pixels and all, at the size of the features."""
-    usable = interpolate(valid[:, None].float(), maps.shape[-2:], mode="area")[:, 0] > 0.5  # noqa: PLR2004 - half
-    near = distances_of(features, maps) <= float(features.distances[_NEAR_PERCENT])
-    return np.stack([_pixels(near & usable), _pixels(usable)], axis=1)
+    return Sighting(mapped=mapped, trusted=trusted, believed=believed), chosen.to(torch.uint8)
 
 
 def _pixels(maps: Tensor) -> Numbers:

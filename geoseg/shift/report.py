@@ -74,6 +74,9 @@ class ClassShare:
     reference: float | None
     """Of the reference ground; None without."""
 
+    expected_iou: float | None = None
+    """IoU to expect of the class, 0 to 1; None without a reference, and where the map does not have it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftReport:
@@ -128,9 +131,9 @@ class ShiftReport:
         """As plain values.
 
         Keys: model, windows, verdict, sentence, suited (list), forbidden (reason by adapter), expected (mean_iou, low,
-        high; or null), distances (bands, worst_band, layers, layers_matched, prior, features; null = cannot be said),
-        spread (bands, layers, prior, features; empty without a reference), bands, classes and scenes (a list each, with
-        the names of `BandShift`, `ClassShare` and `SceneFacts`), unsaid (list). Shares and IoU are 0 to 1.
+        high, half_width; or null), distances (bands, worst_band, layers, layers_matched, prior, features; null = cannot
+        be said), spread (bands, layers, prior, features; empty without a reference), bands, classes and scenes (a list
+        each, with the names of `BandShift`, `ClassShare` and `SceneFacts`), unsaid (list). Shares and IoU are 0 to 1.
         """
         expected = self.expected
         return {
@@ -142,7 +145,7 @@ class ShiftReport:
             "forbidden": dict(self.forbidden),
             "expected": None
             if expected is None
-            else {"mean_iou": expected.mean_iou, "low": expected.low, "high": expected.high},
+            else {name: getattr(expected, name) for name in ("mean_iou", "low", "high", "half_width")},
             "distances": asdict(self.distances),
             "spread": dict(self.spread),
             "bands": [asdict(band) for band in self.bands],

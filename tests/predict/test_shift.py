@@ -7,7 +7,6 @@ import logging
 import numpy as np
 import pytest
 import rasterio
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,9 @@ from geoseg.raster.normalize import Normalizer
 from geoseg.shift.competence import competence
 from geoseg.shift.forward import Forward
 from geoseg.shift.radiometry import Encoding, band_offsets
+from geoseg.shift.windows import Place, WindowSample
+from geoseg.shift.witness import Witness
+from geoseg.window import Window
 
 RANDOM = np.random.default_rng(8)
 NORMALIZER = Normalizer(scales={"float32": 1.0}, mean=(0.4,) * 3, std=(0.2,) * 3)
@@ -99,7 +101,7 @@ def mapped(write_scene, tiny_model, tmp_path):
     def run(image, name="scene.tif", **profile):
         (plan,) = plan_target([write_scene(image, name, **profile)], model=str(tiny_model), bands=None)
         path = tmp_path / f"competence of {name}"
-        write_competence(plan, package, forward, path)
+        write_competence(CompetenceEngine(plan, package, forward), plan, path)
         with rasterio.open(path) as dataset:
             assert dataset.transform == plan.source.georef.transform
             assert dataset.nodata == 255
@@ -115,8 +117,9 @@ def test_within_one_tile_the_map_is_the_competence_of_its_window(mapped):
     engine = CompetenceEngine(plan, package, forward)
     usable = np.ones((1, 64, 64), dtype=bool)
     expected = engine.probabilities(padded[None], usable)[0, 0].numpy()
-    numbers = package.normalizer.apply(padded[None].astype(np.float32) / 255, usable)
-    again = competence(forward, torch.from_numpy(numbers), torch.from_numpy(usable), None)
+    tile = Place(scene=0, window=Window.between(0, 64, 0, 64))
+    sample = WindowSample(images=padded[None].astype(np.float32) / 255, valid=usable, places=(tile,))
+    again = competence(Witness(forward=forward, normalizer=package.normalizer), sample)
     assert np.allclose(again[0], expected, atol=1e-3)
     assert found.shape == (32, 32)
     assert found.max() <= 100

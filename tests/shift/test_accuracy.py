@@ -1,6 +1,8 @@
-"""The accuracy to expect falls with any sign of trouble, and is right on ground like that it was fitted to."""
+"""The accuracy to expect follows what probabilities promise, and is right on ground like that it was fitted to."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +14,12 @@ from torch import Tensor, nn
 
 from geoseg.models.reference import AccuracyFit
 from geoseg.raster.normalize import Normalizer
-from geoseg.shift.accuracy import expected_accuracy, fit_accuracy, predictors_of, true_iou
-from geoseg.shift.features import fit_features
+from geoseg.shift.accuracy import ERROR, SLOPE, expected_accuracy, fit_accuracy, true_iou
 from geoseg.shift.forward import Forward
-from geoseg.shift.predictors import PREDICTORS, Sighting, sight
+from geoseg.shift.predictors import PREDICTORS, Promise, Sighting, sight
 from geoseg.shift.views import CHANGED
 from geoseg.shift.windows import Place, WindowSample
+from geoseg.shift.witness import Witness
 from geoseg.window import Window
 
 SIDE = 32
@@ -49,96 +51,124 @@ def _ground(count: int = 3) -> tuple[WindowSample, NDArray[np.uint8]]:
     return WindowSample(images=images.astype(np.float32), valid=valid, places=places), labels
 
 
+MODEL = Witness(forward=Forward(network=Brightest()), normalizer=NORMALIZER)
+
+
 @pytest.fixture(scope="module")
 def fit() -> AccuracyFit:
-    sample, labels = _ground()
-    forward = Forward(network=Brightest())
-    features = fit_features(forward, sample.tensor(NORMALIZER), torch.from_numpy(sample.valid))
-    return fit_accuracy(forward, NORMALIZER, sample, labels, EYE, features=features)
+    return fit_accuracy(MODEL.forward, NORMALIZER, *_ground(), EYE)
+
+
+def _promise(*iou: float) -> Promise:
+    return Promise(mean_iou=float(np.mean(iou)), iou=iou, shares=(1 / len(iou),) * len(iou))
 
 
 def test_a_fit_has_a_point_for_clean_ground_and_for_each_corruption(fit: AccuracyFit) -> None:
     assert fit.names == PREDICTORS
-    assert fit.points.shape == (17, len(PREDICTORS) + 1)
+    assert fit.points.shape == (8, len(PREDICTORS) + 1)
     assert fit.weights.shape == (len(PREDICTORS) + 1,)
     assert np.isfinite(fit.weights).all()
-    assert (fit.weights[:-1] >= 0).all()
-    assert 0 <= fit.error <= 1
-    assert fit.points[:, -1].min() < 0.5 < fit.points[:, -1].max()
+    assert fit.error == ERROR
+    assert fit.points[0, -1] > 0.7
+    assert fit.points[:, -1].min() < 0.5
 
 
-def test_on_ground_like_the_reference_the_estimate_is_near_the_truth(fit: AccuracyFit) -> None:
-    found = expected_accuracy(fit, dict(zip(PREDICTORS, fit.points[0], strict=False)))
-    assert found.mean_iou == pytest.approx(fit.points[0, -1], abs=0.15)
-    assert 0 <= found.low <= found.mean_iou <= found.high <= 1
+def test_the_line_goes_through_the_clean_ground_nearly_as_steep_as_usual(fit: AccuracyFit) -> None:
+    slope, constant = fit.weights
+    inside = fit.points[0].clip(0.02, 0.98)
+    promised, found = np.log(inside / (1 - inside))
+    assert slope * promised + constant == pytest.approx(found)
+    assert 0.75 * SLOPE + 0.2 <= slope <= 0.75 * SLOPE + 0.5
+
+
+def test_on_the_reference_ground_the_estimate_is_near_the_truth(fit: AccuracyFit) -> None:
+    found = expected_accuracy(fit, sight(MODEL, _ground()[0])[0].promise())
+    assert found.mean_iou == pytest.approx(fit.points[0, -1], abs=0.1)
+    assert found.low <= fit.points[0, -1] <= found.high
 
 
 share = st.floats(0, 1)
 
 
-@given(start=st.tuples(share, share, share), fall=share, which=st.integers(0, 2))
-def test_the_estimate_never_rises_when_a_predictor_falls(
-    fit: AccuracyFit, start: tuple[float, ...], fall: float, which: int
+@given(promised=st.tuples(share, share, share), fall=share, which=st.integers(0, 2))
+def test_the_estimate_never_rises_when_the_promise_of_a_class_falls(
+    fit: AccuracyFit, promised: tuple[float, float, float], fall: float, which: int
 ) -> None:
-    worse = [value * fall if number == which else value for number, value in enumerate(start)]
-    before, after = (
-        expected_accuracy(fit, dict(zip(PREDICTORS, values, strict=True))).mean_iou for values in (start, worse)
-    )
-    assert after <= before + 1e-9
+    worse = [value * fall if number == which else value for number, value in enumerate(promised)]
+    before, after = (expected_accuracy(fit, _promise(*values)) for values in (promised, worse))
+    assert after.mean_iou <= before.mean_iou + 1e-9
+    assert 0 <= after.low <= after.mean_iou <= after.high <= 1
 
 
-@pytest.mark.parametrize("name", PREDICTORS)
-def test_one_bad_predictor_is_enough(name: str) -> None:
-    ladder = np.linspace(0.2, 0.95, 9)
-    fit = AccuracyFit(
-        names=PREDICTORS,
-        weights=np.array([1.0, 0.0, 0.0, 0.0]),
-        error=0.1,
-        points=np.repeat(ladder[:, None], 4, axis=1),
+@given(promised=st.tuples(share, share, share), order=st.permutations(range(3)))
+def test_classes_may_come_in_any_order(
+    fit: AccuracyFit, promised: tuple[float, float, float], order: list[int]
+) -> None:
+    one, other = (expected_accuracy(fit, _promise(*values)) for values in (promised, [promised[n] for n in order]))
+    assert other.iou == tuple(one.iou[n] for n in order)
+    assert other.mean_iou == pytest.approx(one.mean_iou)
+
+
+def test_a_class_of_almost_no_pixels_counts_almost_nothing(fit: AccuracyFit) -> None:
+    rare = replace(_promise(0.9, 0.9, 0.0), shares=(0.5, 0.5 - 1e-5, 1e-5))
+    assert expected_accuracy(fit, rare).mean_iou == pytest.approx(
+        expected_accuracy(fit, _promise(0.9, 0.9)).mean_iou, abs=0.001
     )
-    good = dict.fromkeys(PREDICTORS, 0.9)
-    assert expected_accuracy(fit, good).mean_iou == pytest.approx(0.9)
-    assert expected_accuracy(fit, good | {name: 0.5}).mean_iou < 0.75
-    assert expected_accuracy(fit, good | {name: 0.0}).mean_iou < 0.5
+
+
+def test_on_features_far_from_the_reference_the_interval_is_wider(fit: AccuracyFit) -> None:
+    widths = [expected_accuracy(fit, _promise(0.6, 0.6), far=far) for far in (None, 0.0, 0.5, 1.0)]
+    assert widths[0] == widths[1]
+    assert widths[1].half_width < widths[2].half_width < widths[3].half_width
+    assert len({found.mean_iou for found in widths}) == 1
+
+
+def test_a_fit_by_other_predictors_is_read_by_its_clean_ground() -> None:
+    points = np.array([[0.9, 0.8, 1.0, 0.7], [0.5, 0.6, 0.9, 0.1]])
+    older = AccuracyFit(names=("consistency", "soft_iou", "near"), weights=np.ones(4), error=0.3, points=points)
+    assert expected_accuracy(older, _promise(0.8, 0.8)).mean_iou == pytest.approx(0.7)
+    assert expected_accuracy(older, _promise(0.6, 0.6)).mean_iou < 0.6
+    assert expected_accuracy(older, _promise(0.8, 0.8)).half_width == pytest.approx(0.3)
+    none = AccuracyFit(names=(), weights=np.zeros(1), error=0.1, points=np.zeros((1, 1)))
+    assert expected_accuracy(none, _promise(0.8, 0.8)).mean_iou == pytest.approx(0.8)
 
 
 def test_a_single_small_window_is_enough() -> None:
-    sample, labels = _ground(1)
-    found = fit_accuracy(Forward(network=Brightest()), NORMALIZER, sample, labels, EYE)
+    found = fit_accuracy(MODEL.forward, NORMALIZER, *_ground(1), EYE)
     assert np.isfinite(found.points).all()
-    assert np.isfinite(found.error)
+    assert np.isfinite(found.weights).all()
 
 
 def test_ground_without_any_label_gives_no_hope() -> None:
     sample, labels = _ground(1)
-    found = fit_accuracy(Forward(network=Brightest()), NORMALIZER, sample, np.full_like(labels, 255), EYE)
-    good = dict.fromkeys(PREDICTORS, 1.0)
-    assert expected_accuracy(found, good).mean_iou < 0.05
+    found = fit_accuracy(MODEL.forward, NORMALIZER, sample, np.full_like(labels, 255), EYE)
+    assert expected_accuracy(found, sight(MODEL, sample)[0].promise()).mean_iou < 0.1
 
 
-def test_predictors_are_the_same_however_windows_are_batched() -> None:
+def test_a_promise_is_the_same_however_windows_are_batched() -> None:
     sample, _ = _ground(11)
-    forward, images, valid = Forward(network=Brightest()), sample.tensor(NORMALIZER), torch.from_numpy(sample.valid)
-    alone = [sight(forward, images[n : n + 1], valid[n : n + 1])[0] for n in range(11)]
-    together = predictors_of(forward, images, valid)
-    assert Sighting.joined(alone).predictors() == pytest.approx(together)
-    assert all(0 <= value <= 1 for value in together.values())
+    alone = [sight(MODEL, sample.part(np.array([number])))[0] for number in range(11)]
+    together = sight(MODEL, sample)[0].promise()
+    joined = Sighting.joined(alone).promise()
+    assert joined.iou == pytest.approx(together.iou)
+    assert joined.mean_iou == pytest.approx(together.mean_iou)
+    assert sum(together.shares) == pytest.approx(1)
+    assert all(0 <= value <= 1 for value in (*together.iou, together.mean_iou))
 
 
 def test_sums_are_of_the_windows_that_are_asked_for() -> None:
     sample, _ = _ground(4)
-    forward, images, valid = Forward(network=Brightest()), sample.tensor(NORMALIZER), torch.from_numpy(sample.valid)
-    every, maps = sight(forward, images, valid)
-    some, _ = sight(forward, images[[3, 1]], valid[[3, 1]])
-    assert every.of(np.array([3, 1])).predictors() == pytest.approx(some.predictors())
+    every, maps = sight(MODEL, sample)
+    some, _ = sight(MODEL, sample.part(np.array([3, 1])))
+    assert every.of(np.array([3, 1])).promise().iou == pytest.approx(some.promise().iou)
     for index in range(3):
         assert every.mapped[:, index].tolist() == (maps == index).sum(dim=(1, 2)).tolist()
 
 
 def test_what_probabilities_promise_is_counted_over_the_window_and_its_views() -> None:
     sample, _ = _ground(2)
-    forward, images, valid = Forward(network=Brightest()), sample.tensor(NORMALIZER), torch.from_numpy(sample.valid)
-    found, _ = sight(forward, images, valid)
+    forward, images = MODEL.forward, MODEL.images(sample)
+    found, _ = sight(MODEL, sample)
     total, times = forward.probabilities(images), torch.ones(SIDE, SIDE)
     own = total == total.amax(dim=1, keepdim=True)
     for view in CHANGED[:3]:
@@ -150,13 +180,24 @@ def test_what_probabilities_promise_is_counted_over_the_window_and_its_views() -
     assert found.believed.sum(axis=0) == pytest.approx(mean.sum(dim=(0, 2, 3)).tolist(), rel=1e-4)
 
 
+def test_witnesses_together_say_half_of_it_and_change_no_map() -> None:
+    sample, _ = _ground(2)
+    turned = replace(MODEL, normalizer=replace(NORMALIZER, mean=(0.9, 0.1, 0.5)))
+    alone, before = sight(MODEL, sample)
+    found, after = sight(MODEL, sample, [turned, turned])
+    said = turned.probabilities(sample).sum(dim=(2, 3)).numpy()
+    assert torch.equal(before, after)
+    assert found.mapped == pytest.approx(alone.mapped)
+    assert found.believed == pytest.approx((alone.believed + said) / 2, rel=1e-4)
+    assert found.promise().mean_iou < alone.promise().mean_iou
+
+
 def test_no_valid_pixel_promises_nothing(fit: AccuracyFit) -> None:
     sample, _ = _ground(1)
-    found = predictors_of(
-        Forward(network=Brightest()), sample.tensor(NORMALIZER), torch.zeros(1, SIDE, SIDE, dtype=torch.bool)
-    )
-    assert set(found.values()) == {0.0}
-    assert expected_accuracy(fit, found).mean_iou == pytest.approx(0, abs=0.05)
+    found = sight(MODEL, replace(sample, valid=np.zeros_like(sample.valid)))[0].promise()
+    assert set(found.iou) == {0.0}
+    assert found.mean_iou == 0
+    assert expected_accuracy(fit, found).mean_iou == 0
 
 
 @given(st.integers(0, 2**32 - 1))

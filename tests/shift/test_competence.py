@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -11,12 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from geoseg.models.reference import ReferenceStatistics
-from geoseg.shift.competence import competence
+from geoseg.raster.normalize import Normalizer
+from geoseg.shift.competence import are_heeded, competence
 from geoseg.shift.features import fit_features
 from geoseg.shift.forward import Forward
+from geoseg.shift.verdict import Distances
 from geoseg.shift.views import CHANGED
+from geoseg.shift.windows import Place, WindowSample
+from geoseg.shift.witness import Witness
+from geoseg.window import Window
 
 SIDE = 32
+NORMALIZER = Normalizer(scales={"float32": 1.0}, mean=(0.0, 0.0), std=(1.0, 1.0))
 
 
 class Pixelwise(nn.Module):
@@ -46,46 +53,72 @@ def _windows(count: int = 2) -> tuple[Tensor, Tensor]:
     return images, torch.ones(count, SIDE, SIDE, dtype=torch.bool)
 
 
-def _reference(forward: Forward) -> ReferenceStatistics:
-    features = fit_features(forward, *_windows(4))
+def _sample(images: Tensor, valid: Tensor) -> WindowSample:
+    place = Place(scene=0, window=Window.between(0, SIDE, 0, SIDE))
+    return WindowSample(images=images.numpy(), valid=valid.numpy(), places=(place,) * len(images))
+
+
+def _model(network: nn.Module) -> Witness:
+    return Witness(forward=Forward(network=network), normalizer=NORMALIZER)
+
+
+def _reference(model: Witness) -> ReferenceStatistics:
+    features = fit_features(model.forward, *_windows(4))
     return cast("ReferenceStatistics", SimpleNamespace(features=features))
 
 
 def test_of_a_pixelwise_network_it_is_nearly_the_probability_of_the_class() -> None:
-    images, valid = _windows()
-    forward = Forward(network=Pixelwise())
-    expected = forward.probabilities(images).amax(dim=1).numpy()
-    assert np.abs(competence(forward, images, valid) - expected).max() < 0.1
+    sample, model = _sample(*_windows()), _model(Pixelwise())
+    expected = model.probabilities(sample).amax(dim=1).numpy()
+    assert np.abs(competence(model, sample) - expected).max() < 0.1
 
 
 def test_it_is_the_mean_probability_over_the_views_that_show_a_pixel() -> None:
-    images, valid = _windows()
-    forward = Forward(network=Leaning())
-    total, times = forward.probabilities(images), np.ones((SIDE, SIDE))
+    sample, model = _sample(*_windows()), _model(Leaning())
+    images = model.images(sample)
+    total, times = model.forward.probabilities(images), np.ones((SIDE, SIDE))
     chosen = total.argmax(dim=1, keepdim=True)
     for view in CHANGED[:3]:
         kept = view.kept(SIDE)
-        total[..., kept] += view.undone(forward.probabilities(view.images(images)))[..., kept]
+        total[..., kept] += view.undone(model.forward.probabilities(view.images(images)))[..., kept]
         times[kept.numpy()] += 1
     expected = total.gather(1, chosen)[:, 0].numpy() / times
-    assert competence(forward, images, valid) == pytest.approx(expected, abs=1e-5)
+    assert competence(model, sample) == pytest.approx(expected, abs=1e-5)
 
 
 def test_it_is_lower_where_the_map_depends_on_how_the_window_lies() -> None:
-    images, valid = _windows()
-    steady, leaning = (competence(Forward(network=network), images, valid) for network in (Pixelwise(), Leaning()))
-    alone = Forward(network=Leaning()).probabilities(images).amax(dim=1).numpy()
+    sample = _sample(*_windows())
+    steady, leaning = (competence(_model(network), sample) for network in (Pixelwise(), Leaning()))
+    alone = _model(Leaning()).probabilities(sample).amax(dim=1).numpy()
     assert (alone - leaning)[:, :4, SIDE // 2 :].mean() > 0.1
     assert steady.mean() > leaning.mean() - 0.2
 
 
+def test_it_is_lower_where_a_witness_says_otherwise() -> None:
+    sample, model = _sample(*_windows()), _model(Pixelwise())
+    other = replace(model, normalizer=replace(NORMALIZER, mean=(3.0, 0.0)))
+    before, after = competence(model, sample), competence(model, sample, witnesses=[other])
+    chosen = model.probabilities(sample).argmax(dim=1, keepdim=True)
+    said = other.probabilities(sample).gather(1, chosen)[:, 0].numpy()
+    assert after == pytest.approx((before + said) / 2, abs=1e-5)
+    assert (before - after)[chosen[:, 0].numpy() == 0].mean() > 0.2
+
+
+def test_witnesses_are_heeded_where_bands_explain_the_shares_of_the_classes() -> None:
+    assert are_heeded(Distances(bands=1.0, prior=0.1))
+    assert are_heeded(Distances(bands=0.0, prior=0.0))
+    assert not are_heeded(Distances(bands=0.2, prior=0.4))
+    assert not are_heeded(Distances(bands=1.0))
+    assert not are_heeded(Distances(prior=0.0))
+
+
 def test_it_falls_with_the_distance_from_the_reference_ground() -> None:
     images, valid = _windows()
-    forward = Forward(network=Pixelwise())
-    images[:, :, :8] = torch.tensor([4000.0, 0.0]).view(1, 2, 1, 1)
-    found = competence(forward, images, valid, _reference(forward))
-    without = competence(forward, images, valid)
-    assert found[:, :8].max() < 0.05
+    model = _model(Pixelwise())
+    images[:, :, :8] = torch.tensor([90.0, 0.0]).view(1, 2, 1, 1)
+    found = competence(model, _sample(images, valid), _reference(model))
+    without = competence(model, _sample(images, valid))
+    assert found[:, :8].max() < 0.3
     assert without[:, :8].min() > 0.99
     assert np.allclose(found[:, 10:], without[:, 10:])
 
@@ -93,18 +126,17 @@ def test_it_falls_with_the_distance_from_the_reference_ground() -> None:
 def test_it_is_between_0_and_1_and_0_where_nothing_is_valid() -> None:
     images, valid = _windows(9)
     valid[3, :5] = False
-    forward = Forward(network=Pixelwise())
-    found = competence(forward, images, valid, _reference(forward))
+    sample, model = _sample(images, valid), _model(Pixelwise())
+    found = competence(model, sample, _reference(model))
     assert found.dtype == np.float32
     assert found.shape == (9, SIDE, SIDE)
     assert (found[3, :5] == 0).all()
     assert 0 <= found.min() <= found.max() <= 1
-    assert np.array_equal(found, competence(forward, images, valid, _reference(forward)))
+    assert np.array_equal(found, competence(model, sample, _reference(model)))
 
 
 def test_windows_do_not_depend_on_their_batch() -> None:
-    images, valid = _windows(10)
-    forward = Forward(network=Pixelwise())
-    reference = _reference(forward)
-    one = competence(forward, images[9:], valid[9:], reference)
-    assert np.allclose(competence(forward, images, valid, reference)[9:], one, atol=1e-6)
+    sample, model = _sample(*_windows(10)), _model(Pixelwise())
+    reference = _reference(model)
+    one = competence(model, sample.part(np.array([9])), reference)
+    assert np.allclose(competence(model, sample, reference)[9:], one, atol=1e-6)
