@@ -25,12 +25,15 @@ _EARTH_RADIUS = 6.371e6
 class GroundMetric:
     """How long a step in the grid of a raster is on the ground, wherever it is taken.
 
-    A step of `c` columns and `r` rows is sqrt(cc c² + 2 cr c r + rr r²) metres long. The three numbers are exact on 65
-    x 65 knots over the raster and bilinear between them.
+    The sides of a pixel and the angle between them are exact on 65 x 65 knots over the raster and bilinear between
+    them.
     """
 
     knots: _Floats
-    """(65, 65, 3): cc, cr and rr, m² per px², by row and column; NaN where the CRS is not defined."""
+    """(65, 65, 3), by row and column: metres along a row, metres along a column, and the cosine of the angle between.
+
+    NaN where the CRS is not defined.
+    """
 
     height: int
     """Rows of the raster, px."""
@@ -53,8 +56,9 @@ def ground_metric(georef: GeoRef) -> GroundMetric | None:
     cols = _inside(georef.width, step)
     along_row = _vectors(georef, crs, (rows[:, None], cols[None, :] - step), (rows[:, None], cols[None, :] + step))
     along_col = _vectors(georef, crs, (rows[:, None] - step, cols[None, :]), (rows[:, None] + step, cols[None, :]))
-    products = [(along_row, along_row), (along_row, along_col), (along_col, along_col)]
-    knots = np.stack([(first * second).sum(axis=0) for first, second in products], axis=-1) / (2 * step) ** 2
+    wide, high = np.hypot(*along_row), np.hypot(*along_col)
+    cosine = (along_row * along_col).sum(axis=0) / np.maximum(wide * high, np.finfo(np.float64).tiny)
+    knots = np.stack([wide / (2 * step), high / (2 * step), cosine], axis=-1)
     return GroundMetric(knots=knots, height=georef.height, width=georef.width)
 
 
@@ -130,11 +134,19 @@ def _length(knots: _Floats, place: tuple[float, float], cols: float, rows: float
     """Length of a step at a place, given in knots."""
     row = min(int(place[0]), knots.shape[0] - 2)
     col = min(int(place[1]), knots.shape[1] - 2)
-    down, across = place[0] - row, place[1] - col
-    squares = cols * cols, 2 * cols * rows, rows * rows
-    total = 0.0
-    for k in range(3):
-        upper = knots[row, col, k] * (1 - across) + knots[row, col + 1, k] * across
-        lower = knots[row + 1, col, k] * (1 - across) + knots[row + 1, col + 1, k] * across
-        total += squares[k] * (upper * (1 - down) + lower * down)
-    return math.sqrt(max(total, 0.0))
+    corner = row, col
+    weight = place[0] - row, place[1] - col
+    across = cols * _between(knots, corner, weight, 0)
+    down = rows * _between(knots, corner, weight, 1)
+    cosine = _between(knots, corner, weight, 2)
+    return math.sqrt(across * across + 2 * cosine * across * down + down * down)
+
+
+@compiled
+def _between(knots: _Floats, corner: tuple[int, int], weight: tuple[float, float], number: int) -> float:
+    """One of the numbers of four knots, weighted."""
+    row, col = corner
+    down, right = weight
+    upper = knots[row, col, number] * (1 - right) + knots[row, col + 1, number] * right
+    lower = knots[row + 1, col, number] * (1 - right) + knots[row + 1, col + 1, number] * right
+    return float(upper * (1 - down) + lower * down)

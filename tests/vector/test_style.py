@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from geoseg.classes import ClassMap
-from geoseg.vector.style import polygon_style
+from geoseg.vector.style import boundary_style, footprint_style, polygon_style, review_style
 
 CLASSES = ClassMap.of([(7, "roads & <rails>", "#102030"), (0, "water", "#0000ff")])
 
@@ -29,4 +31,20 @@ def test_old_and_new_programs_find_the_same_properties():
         new = {option.get("name"): option.get("value") for option in layer.iterfind("Option/Option")}
         old = {prop.get("k"): prop.get("v") for prop in layer.iterfind("prop")}
         assert new == old
-        assert new["outline_style"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("style", "geometry", "symbol"),
+    [
+        (polygon_style(CLASSES, "class_id"), "2", "SimpleFill"),
+        (footprint_style(CLASSES, "class_id"), "2", "SimpleFill"),
+        (review_style(CLASSES, "class_id"), "0", "SimpleMarker"),
+        (boundary_style("left_class"), "1", "SimpleLine"),
+    ],
+)
+def test_a_style_draws_its_type_of_geometry(style, geometry, symbol):
+    root = ET.fromstring(style)  # noqa: S314 - our own text
+    assert root.findtext("layerGeometryType") == geometry
+    assert {layer.get("class") for layer in root.iter("layer")} == {symbol}
+    assert [each.get("symbol") for each in root.iter("category")] == [each.get("name") for each in root.iter("symbol")]
+    assert all(category.get("label") for category in root.iter("category"))
