@@ -18,6 +18,9 @@ from geoseg.vector.compiled import compiled
 _SIDE_BITS = 10
 """A bucket is a square of 2 to this power units, 4 pixels."""
 
+_WIDE = 1 << (_SIDE_BITS + 3)
+"""Boxes of more columns are looked through along the chord only, where the chord is not level."""
+
 
 class Buckets(NamedTuple):
     """Points by square buckets, row by row."""
@@ -49,7 +52,7 @@ def sort_into_buckets(points: NDArray[np.int32]) -> Buckets:
     """Sort points by bucket.
 
     Args:
-        points: (points, 2) column and row.
+        points: (points, 2) column and row; at least one.
     """
     box = _box_of(points, 0, len(points) - 1)
     corner = np.array([box.left >> _SIDE_BITS, box.top >> _SIDE_BITS])
@@ -75,11 +78,12 @@ def _bucket(points: NDArray[np.int32], point: int, corner: NDArray[np.int64], co
 
 @compiled
 def _box_of(points: NDArray[np.int32], first: int, last: int) -> Box:
-    left = right = np.int64(points[first, 0]) if len(points) else 0
-    top = bottom = np.int64(points[first, 1]) if len(points) else 0
+    left = right = int(points[first, 0])
+    top = bottom = int(points[first, 1])
     for point in range(first + 1, last + 1):
-        left, right = min(left, points[point, 0]), max(right, points[point, 0])
-        top, bottom = min(top, points[point, 1]), max(bottom, points[point, 1])
+        column, row = int(points[point, 0]), int(points[point, 1])
+        left, right = min(left, column), max(right, column)
+        top, bottom = min(top, row), max(bottom, row)
     return Box(left, top, right, bottom)
 
 
@@ -102,6 +106,27 @@ def side(points: NDArray[np.int32], first: int, last: int, point: int) -> int:
 
 
 @compiled
+def distance(points: NDArray[np.int32], first: int, last: int, point: int) -> float:
+    """Measure how far a point is from a straight line between two others, in the unit of the points.
+
+    Args:
+        points: (points, 2) column and row.
+        first: the line begins here,
+        last: and ends here.
+        point: position of the point.
+    """
+    column, row = np.int64(points[first, 0]), np.int64(points[first, 1])
+    along, down = points[last, 0] - column, points[last, 1] - row
+    right, below = points[point, 0] - column, points[point, 1] - row
+    ahead, length = along * right + down * below, along * along + down * down
+    if ahead <= 0:
+        return float(np.sqrt(right * right + below * below))
+    if ahead >= length:
+        return float(np.sqrt((right - along) ** 2 + (below - down) ** 2))
+    return float(abs(along * below - down * right) / np.sqrt(length))
+
+
+@compiled
 def sweeps_over_points(points: NDArray[np.int32], buckets: Buckets, first: int, last: int, reach: float) -> bool:
     """Tell whether a point of another chain lies between a chain and its chord, or on the chord.
 
@@ -115,18 +140,56 @@ def sweeps_over_points(points: NDArray[np.int32], buckets: Buckets, first: int, 
         reach: no point of the chain is farther from the chord, in units of the points.
     """
     box = _box_of(points, first, last)
-    columns = buckets.shape[0]
-    for row in range((box.top >> _SIDE_BITS) - buckets.corner[1], (box.bottom >> _SIDE_BITS) - buckets.corner[1] + 1):
-        left, right = _columns_near(points, first, last, row + buckets.corner[1], reach)
-        left = (max(left, box.left) >> _SIDE_BITS) - buckets.corner[0]
-        right = (min(right, box.right) >> _SIDE_BITS) - buckets.corner[0]
-        if left > right:
-            continue
-        for member in range(buckets.starts[row * columns + left], buckets.starts[row * columns + right + 1]):
+    least, most = _sides_of(points, first, last)
+    for row in range(_bucket_row(buckets, box.top), _bucket_row(buckets, box.bottom) + 1):
+        begin, end = _near(points, buckets, (first, last, row), box, reach)
+        for member in range(begin, end):
             point = buckets.members[member]
-            if (point < first or point > last) and _is_in(points, point, box) and _is_swept(points, first, last, point):
-                return True
+            if (point < first or point > last) and _is_in(points, point, box):
+                beside = side(points, first, last, point)
+                if least <= beside <= most and _is_swept(points, first, last, point):
+                    return True
     return False
+
+
+@compiled
+def _sides_of(points: NDArray[np.int32], first: int, last: int) -> tuple[int, int]:
+    """Give the least and greatest side of the points of a chain, those of its ends among them, which are 0."""
+    least = most = 0
+    for point in range(first + 1, last):
+        beside = side(points, first, last, point)
+        least, most = min(least, beside), max(most, beside)
+    return least, most
+
+
+@compiled
+def _bucket_row(buckets: Buckets, row: int) -> int:
+    return int((row >> _SIDE_BITS) - buckets.corner[1])
+
+
+@compiled
+def _near(
+    points: NDArray[np.int32], buckets: Buckets, chord: tuple[int, int, int], box: Box, reach: float
+) -> tuple[int, int]:
+    """Give where the members begin and end that lie in a row of buckets, in a box and near a chord.
+
+    Args:
+        points: (points, 2) of all arcs.
+        buckets: the same points.
+        chord: positions of its ends, and the row of buckets.
+        box: of all that is looked for.
+        reach: how far from the chord.
+    """
+    first, last, row = chord
+    left, right = box.left, box.right
+    if right - left > _WIDE:
+        left, right = _columns_near(points, first, last, row + buckets.corner[1], reach)
+    begin = (max(left, box.left) >> _SIDE_BITS) - buckets.corner[0]
+    end = (min(right, box.right) >> _SIDE_BITS) - buckets.corner[0]
+    if begin > end:
+        return 0, 0
+    start = row * buckets.shape[0]
+    return buckets.starts[start + begin], buckets.starts[start + end + 1]
 
 
 @compiled
@@ -201,15 +264,15 @@ def triangle_holds_points(points: NDArray[np.int32], buckets: Buckets, first: in
     if turn == 0:
         return False
     box = _box_of_triangle(points, first, middle, last)
-    columns = buckets.shape[0]
-    left, right = (box.left >> _SIDE_BITS) - buckets.corner[0], (box.right >> _SIDE_BITS) - buckets.corner[0]
-    for row in range((box.top >> _SIDE_BITS) - buckets.corner[1], (box.bottom >> _SIDE_BITS) - buckets.corner[1] + 1):
-        for member in range(buckets.starts[row * columns + left], buckets.starts[row * columns + right + 1]):
+    corners = (first, middle, last) if turn < 0 else (last, middle, first)
+    reach = distance(points, first, last, middle)
+    for row in range(_bucket_row(buckets, box.top), _bucket_row(buckets, box.bottom) + 1):
+        begin, end = _near(points, buckets, (first, last, row), box, reach)
+        for member in range(begin, end):
             point = buckets.members[member]
-            if point < first or point > last:
-                corners = (first, middle, last) if turn < 0 else (last, middle, first)
-                if _is_in(points, point, box) and _is_in_triangle(points, corners, point):
-                    return True
+            own = first <= point <= last
+            if not own and _is_in(points, point, box) and _is_in_triangle(points, corners, point):
+                return True
     return False
 
 

@@ -1,12 +1,15 @@
-"""Leaves out points by distance: Douglas and Peucker (1973), "Algorithms for the reduction of the number of points
-required to represent a digitized line or its caricature", with chords that sweep over no other point."""
+"""Leaves out points by distance, with chords that sweep over no other point.
+
+The method is that of Douglas and Peucker (1973), "Algorithms for the reduction of the number of points required to
+represent a digitized line or its caricature".
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.buckets import Buckets, sweeps_over_points
+from geoseg.vector.buckets import Buckets, distance, sweeps_over_points
 from geoseg.vector.compiled import compiled
 
 
@@ -64,19 +67,9 @@ def farthest(points: NDArray[np.int32], first: int, last: int) -> tuple[int, flo
     Returns:
         Its position, the first of equals, and its distance.
     """
-    column, row = np.int64(points[first, 0]), np.int64(points[first, 1])
-    along, down = points[last, 0] - column, points[last, 1] - row
-    length = float(along * along + down * down)
     best, most = first + 1, -1.0
     for point in range(first + 1, last):
-        right, below = points[point, 0] - column, points[point, 1] - row
-        ahead = float(along * right + down * below)
-        if ahead <= 0.0:
-            distance = float(right * right + below * below)
-        elif ahead >= length:
-            distance = float((right - along) ** 2 + (below - down) ** 2)
-        else:
-            distance = float(along * below - down * right) ** 2 / length
-        if distance > most:
-            best, most = point, distance
-    return best, np.sqrt(most)
+        away = distance(points, first, last, point)
+        if away > most:
+            best, most = point, away
+    return best, most

@@ -119,7 +119,7 @@ def _pin_near(
 def _pin_ring(points: NDArray[np.int32], first: int, last: int, kept: NDArray[np.bool_]) -> None:
     """Keep two more points of an arc that comes back: the farthest from its begin, and from the line to that one."""
     far, _ = farthest(points, first, last)
-    corner, most = first, np.int64(0)
+    corner, most = first, 0
     for point in range(first + 1, last):
         area = abs(side(points, first, far, point))
         if area > most:

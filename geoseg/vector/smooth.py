@@ -123,7 +123,7 @@ def _smooth(ground: _Ground, lines: _Lines, points: NDArray[np.int32], offsets: 
 @compiled
 def _copy(ground: _Ground, lines: _Lines, arc: int, points: NDArray[np.int32], at: int) -> int:
     """Take an arc against no region as it is, but for its nodes."""
-    first, last = lines.offsets[arc], lines.offsets[arc + 1] - 1
+    first, last = int(lines.offsets[arc]), int(lines.offsets[arc + 1] - 1)
     end = at + last - first
     points[at : end + 1] = lines.points[first : last + 1]
     if not lines.joints[arc] & BEGINS_AT_JOINT and _is_node(ground, lines.points, first):
@@ -288,7 +288,7 @@ def _share(ground: _Ground, one: tuple[int, int], other: tuple[int, int]) -> int
     if lead <= 0 or lag <= 0:
         return _LEAST if lead <= 0 else SUBPIXEL - _LEAST
     share = (2 * SUBPIXEL * lead + lead + lag) // (2 * (lead + lag))
-    return min(max(share, _LEAST), SUBPIXEL - _LEAST)
+    return int(min(max(share, _LEAST), SUBPIXEL - _LEAST))
 
 
 @compiled
@@ -324,7 +324,7 @@ def _junction(ground: _Ground, ids: tuple[int, int, int, int], row: int, col: in
         if _is_first(ground, ids, corner):
             plane = _plane(ground, ground.bands[ids[corner]], row, col)
             count, high, east, south = count + 1, high + plane[0], east + plane[1], south + plane[2]
-    pull = 4.0 * _PULL * _PULL * count * count
+    pull = (2.0 * _PULL * max(count, 1)) ** 2
     along, across, down, pull_x, pull_y = pull, 0.0, pull, pull * right, pull * below
     for corner in range(4):
         if _is_first(ground, ids, corner):
@@ -333,8 +333,9 @@ def _junction(ground: _Ground, ids: tuple[int, int, int, int], row: int, col: in
             along, across, down = along + x * x, across + x * y, down + y * y
             pull_x, pull_y = pull_x - x * level, pull_y - y * level
     area = along * down - across * across
-    x, y = (pull_x * down - pull_y * across) / area, (pull_y * along - pull_x * across) / area
-    return col * SUBPIXEL + _offset(x), row * SUBPIXEL + _offset(y)
+    column = _offset((pull_x * down - pull_y * across) / area)
+    line = _offset((pull_y * along - pull_x * across) / area)
+    return col * SUBPIXEL + column, row * SUBPIXEL + line
 
 
 @compiled
@@ -382,4 +383,4 @@ def _plane(ground: _Ground, band: int, row: int, col: int) -> tuple[int, int, in
     south_west, south_east = np.int64(field[line + 1, col - 1]), np.int64(field[line + 1, col])
     total = west + north_east + south_west + south_east
     east = north_east + south_east - west - south_west
-    return total, east, south_west + south_east - west - north_east
+    return int(total), int(east), int(south_west + south_east - west - north_east)

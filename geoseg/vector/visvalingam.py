@@ -1,5 +1,7 @@
-"""Leaves out points by area: Visvalingam and Whyatt (1993), "Line generalisation by repeated elimination of points",
-with triangles that hold no other point."""
+"""Leaves out points by area, with triangles that hold no other point.
+
+The method is that of Visvalingam and Whyatt (1993), "Line generalisation by repeated elimination of points".
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def keep_large(
         tolerance: root of the area of the largest triangle that goes, in the unit of the points.
         kept: (points,); becomes True for the points that stay. The ends of chains are not looked at.
     """
-    limit = int(2.0 * tolerance * tolerance)
+    limit = 2.0 * tolerance * tolerance
     line = _Line(np.arange(-1, len(points) - 1), np.arange(1, len(points) + 1))
     for chain in range(len(chains)):
         first, last = chains[chain]
@@ -46,16 +48,16 @@ def keep_large(
 
 @compiled
 def _erode(
-    points: NDArray[np.int32], buckets: Buckets, line: _Line, chain: tuple[int, int, int], kept: NDArray[np.bool_]
+    points: NDArray[np.int32], buckets: Buckets, line: _Line, chain: tuple[int, int, float], kept: NDArray[np.bool_]
 ) -> None:
     """Take points out of one chain, smallest triangle first."""
     first, last, limit = chain
-    heap = [(np.int64(0), np.int64(0)) for _ in range(0)]
+    heap = [(first, last) for _ in range(0)]
     for point in range(first + 1, last):
         _wait(points, line, heap, point, limit)
-    while len(heap):
+    while len(heap) > 0:
         area, point = heapq.heappop(heap)
-        before, after = line.before[point], line.after[point]
+        before, after = int(line.before[point]), int(line.after[point])
         if not kept[point] or area != abs(side(points, before, after, point)):
             continue
         if triangle_holds_points(points, buckets, before, point, after):
@@ -69,7 +71,7 @@ def _erode(
 
 
 @compiled
-def _wait(points: NDArray[np.int32], line: _Line, heap: list[tuple[int, int]], point: int, limit: int) -> None:
-    area = abs(side(points, line.before[point], line.after[point], point))
+def _wait(points: NDArray[np.int32], line: _Line, heap: list[tuple[int, int]], point: int, limit: float) -> None:
+    area = abs(side(points, int(line.before[point]), int(line.after[point]), point))
     if area <= limit:
-        heapq.heappush(heap, (np.int64(area), np.int64(point)))
+        heapq.heappush(heap, (area, point))
