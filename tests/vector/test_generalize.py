@@ -177,6 +177,13 @@ def test_a_second_class_that_is_no_neighbour_changes_nothing():
     assert generalized(class_ids, 2, second=second)[2].tolist() == [[1, 1, 2, 2, 2, 2]]
 
 
+def test_the_winner_passes_on_its_second_class_not_a_larger_region_of_its_class():
+    class_ids = np.array([[1, 1, 1, 7, 1], [1, 1, 2, 1, 1], *[[6, 6, 6, 6, 5]] * 14], dtype=np.uint8)
+    larger, winner, below = 6, 5, 255
+    second = np.array([larger, 255, winner, below, 255, 255], dtype=np.uint8)
+    assert set(generalized(class_ids, 12, second=second)[2][:2].ravel().tolist()) == {5}
+
+
 def test_regions_of_one_class_that_come_to_touch_become_one():
     table, ids, _ = generalized(np.array([[1, 1, 7, 1, 1, 1]], dtype=np.uint8), 2)
     assert ids.tolist() == [[1, 1, 1, 1, 1, 1]]
