@@ -148,6 +148,6 @@ def _unwritable(path: Path, error: Exception, folder: Path) -> OutputError:
     if full:
         size = sum(file.stat().st_size for file in folder.iterdir())
         return OutputError(
-            f"{path}: the disk is full after {size / 1e6:.0f} MB: free some space or choose another folder"
+            f"{path}: the disk is full after {size / 1e6:.1f} MB: free some space or choose another folder"
         )
     return OutputError(f"{path}: cannot be written: {text}")
