@@ -105,13 +105,13 @@ class ClassSource:
         """Close them."""
         self._stack.close()
 
-    def class_blocks(self, progress: Callable[[Window], None], *, rows: int = BLOCK_ROWS) -> Iterator[RegionBlock]:
+    def class_blocks(self, progress: Callable[[Window], None], *, rows: int) -> Iterator[RegionBlock]:
         """The class ids alone, by blocks; `progress` hears of each before the next is read."""
         for window in windows(self.georef, rows):
             yield RegionBlock(window=window, class_ids=self._classes_in(window))
             progress(window)
 
-    def pixel_blocks(self, progress: Callable[[Window], None], *, rows: int = BLOCK_ROWS) -> Iterator[BlockPixels]:
+    def pixel_blocks(self, progress: Callable[[Window], None], *, rows: int) -> Iterator[BlockPixels]:
         """All that the rasters say, by blocks; `progress` hears of each before the next is read."""
         for window in windows(self.georef, rows):
             yield BlockPixels(
@@ -121,6 +121,18 @@ class ClassSource:
                 probabilities=self._probabilities_in(window),
             )
             progress(window)
+
+    @property
+    def has_probabilities(self) -> bool:
+        """True where the probability of each class is known."""
+        return self._rasters.probabilities is not None
+
+    def class_percent(self, window: Window, position: int) -> NDArray[np.uint8]:
+        """Probability (height, width) of one class of the legend in a window, per cent; 255 where not valid."""
+        path = self._rasters.probabilities
+        if path is None:
+            raise ValueError("no probabilities were given")
+        return _percentages(path, self._probabilities, _read(self._probabilities, path, window, self._bands[position]))
 
     def areas(self, window: Window) -> NDArray[np.int64] | None:
         """Ground area of each pixel of a window, (height, width), in 1 / `area_scale` m²; None without a CRS.

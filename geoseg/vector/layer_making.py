@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -12,8 +13,9 @@ from geoseg.vector.attributes import OpenRegions
 from geoseg.vector.bands import Shape, bands_of
 from geoseg.vector.blocks import BlockPixels, ClassSource
 from geoseg.vector.boundaries import BoundaryLines, Ground
-from geoseg.vector.columns import BOUNDARIES, CLASS_COLUMN, LANDCOVER, REVIEW, LandcoverRows, Provenance
-from geoseg.vector.layers import BOUNDARIES_LAYER, LANDCOVER_LAYER, REVIEW_LAYER, Layer
+from geoseg.vector.columns import BOUNDARIES, CLASS_COLUMN, FOOTPRINTS, LANDCOVER, REVIEW, LandcoverRows, Provenance
+from geoseg.vector.footprint_rows import FootprintRows
+from geoseg.vector.layers import BOUNDARIES_LAYER, FOOTPRINTS_LAYER, LANDCOVER_LAYER, REVIEW_LAYER, Layer
 from geoseg.vector.options import VectorOptions
 from geoseg.vector.outlines import Outlines
 from geoseg.vector.perimeter import ground_metric, perimeters
@@ -22,8 +24,19 @@ from geoseg.vector.regions import Regions
 from geoseg.vector.review import ReviewList
 from geoseg.vector.rings import Outliner
 from geoseg.vector.spool import Spool
-from geoseg.vector.style import boundary_style, polygon_style, review_style
+from geoseg.vector.style import boundary_style, footprint_style, polygon_style, review_style
 from geoseg.vector.summary import ClassSummary, summarize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spools:
+    """Where features of further layers wait: a file takes one layer after the other."""
+
+    lines: Spool | None
+    """For boundaries; None where none are wanted."""
+
+    footprints: Spool | None
+    """For buildings; None where none are wanted."""
 
 
 class LayerMaking:
@@ -45,17 +58,19 @@ class LayerMaking:
         self._shape = Shape.of(options, regions, classes, height=georef.height, gsd=georef.gsd)
         self._certainty = OpenRegions(regions.table, classes)
         self._review = ReviewList(options.review)
+        reader = source.class_percent if source.has_probabilities else None
+        self._footprints = FootprintRows(regions.table, classes, options.regularize, georef, reader)
         self._lines = BoundaryLines(regions.table, classes, self._ground, joints=self._shape.joints)
 
     def layers(
-        self, blocks: Iterable[BlockPixels], provenance: Provenance, spool: Spool | None, *, workers: int
+        self, blocks: Iterable[BlockPixels], provenance: Provenance, spools: Spools, *, workers: int
     ) -> list[Layer]:
         """The layers, to be written one after the other.
 
         Args:
             blocks: the raster from top to bottom; drawn while the rows of the first layer are.
             provenance: stands in every row.
-            spool: where lines wait until the polygons are written; None where no lines are wanted.
+            spools: where other features wait until the polygons are written.
             workers: threads.
         """
         polygons = Layer(
@@ -63,25 +78,34 @@ class LayerMaking:
             description="Land cover",
             schema=LANDCOVER,
             geometry="Polygon",
-            batches=self._polygons(blocks, provenance, spool, workers),
+            batches=self._polygons(blocks, provenance, spools, workers),
             style=polygon_style(self._classes, CLASS_COLUMN),
         )
-        return [polygons, *self._further(spool)]
+        return [polygons, *self._further(spools)]
 
     def summaries(self) -> list[ClassSummary]:
         """What there is of each class; asked when the layers are written."""
         means = self._certainty.class_means()
         return summarize(self._regions.table, self._classes, self._area_scale, means=means)
 
-    def _further(self, spool: Spool | None) -> Iterator[Layer]:
-        if spool is not None:
+    def _further(self, spools: Spools) -> Iterator[Layer]:
+        if spools.lines is not None:
             yield Layer(
                 name=BOUNDARIES_LAYER,
                 description="Boundaries between classes",
                 schema=BOUNDARIES,
                 geometry="LineString",
-                batches=spool.batches(),
+                batches=spools.lines.batches(),
                 style=boundary_style("left_class"),
+            )
+        if spools.footprints is not None:
+            yield Layer(
+                name=FOOTPRINTS_LAYER,
+                description="Buildings with right angles",
+                schema=FOOTPRINTS,
+                geometry="Polygon",
+                batches=spools.footprints.batches(),
+                style=footprint_style(self._classes, CLASS_COLUMN),
             )
         if self._options.review:
             yield Layer(
@@ -94,16 +118,19 @@ class LayerMaking:
             )
 
     def _polygons(
-        self, blocks: Iterable[BlockPixels], provenance: Provenance, spool: Spool | None, workers: int
+        self, blocks: Iterable[BlockPixels], provenance: Provenance, spools: Spools, workers: int
     ) -> Iterator[pa.RecordBatch]:
         table = self._regions.table
         rows = LandcoverRows(table, self._classes, provenance, area_scale=self._area_scale)
         outliner = Outliner(joints=self._shape.joints, keep_nodes=not self._options.strict)
-        arcs = self._arcs(blocks, spool, workers)
+        arcs = self._arcs(blocks, spools.lines, workers)
         for outlines in link_arcs(arcs, table.bottoms, outliner, height=self._georef.height):
             if len(outlines):
                 batch = self._batch(outlines, rows)
                 self._review.look_at(batch)
+                if spools.footprints is not None:
+                    for footprints in self._footprints.batches(outlines):
+                        spools.footprints.write(footprints)
                 yield batch
 
     def _arcs(self, blocks: Iterable[BlockPixels], spool: Spool | None, workers: int) -> Iterator[tuple[int, Arcs]]:

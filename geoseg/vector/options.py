@@ -31,7 +31,7 @@ class VectorOptions:
     """True where a layer of the boundaries between classes is wanted."""
 
     review: int = 100
-    """How many of the least certain regions get a point to look at; 0 makes no such layer."""
+    """How many of the least certain regions get a point to look at; none do without a confidence."""
 
     regularize: tuple[str, ...] = ()
     """Classes of buildings, whose footprints get right angles in a layer of their own."""

@@ -15,18 +15,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, OutputError, SceneError
-from geoseg.vector.blocks import ClassRasters, ClassSource
-from geoseg.vector.columns import BOUNDARIES
+from geoseg.vector.blocks import BLOCK_ROWS, ClassRasters, ClassSource
+from geoseg.vector.columns import BOUNDARIES, FOOTPRINTS
 from geoseg.vector.generalize import Merges, generalize
 from geoseg.vector.giants import cut_giants
-from geoseg.vector.layer_making import LayerMaking
+from geoseg.vector.layer_making import LayerMaking, Spools
 from geoseg.vector.layers import Table
 from geoseg.vector.options import VectorOptions
 from geoseg.vector.regions import Regions, RegionTable, find_regions, relabelled
@@ -85,21 +85,31 @@ def vectorize(
     refuse_suffix(out)
     if options.smooth and rasters.probabilities is None:
         raise ConfigError("smooth needs the probabilities of the classes: give their raster, or leave smooth out")
+    if rasters.confidence is None:
+        options = replace(options, review=0)
     workers = options.workers or os.cpu_count() or 1
     with ExitStack() as stack:
         source = stack.enter_context(ClassSource(rasters, classes))
         scratch = stack.enter_context(_scratch_folder(out))
-        spool = stack.enter_context(Spool(scratch / "boundaries.arrow", BOUNDARIES)) if options.boundaries else None
+        spools = Spools(
+            lines=stack.enter_context(Spool(scratch / "lines.arrow", BOUNDARIES)) if options.boundaries else None,
+            footprints=stack.enter_context(Spool(scratch / "footprints.arrow", FOOTPRINTS))
+            if options.regularize
+            else None,
+        )
         tell = _Rows(2 * source.georef.height, progress)
         regions = find_regions(
-            source.class_blocks(tell), areas=source.areas, with_borders=options.mapping_unit > 0, workers=workers
+            source.class_blocks(tell, rows=BLOCK_ROWS),
+            areas=source.areas,
+            with_borders=options.mapping_unit > 0,
+            workers=workers,
         )
         _refuse_unknown_classes(rasters.class_raster, regions.table, classes)
         regions, merges = _generalized(regions, options.mapping_unit, source.area_scale)
         if not options.strict:
             regions = cut_giants(regions, MOST_SIDES)
         making = LayerMaking(source, regions, classes, options)
-        layers = making.layers(source.pixel_blocks(tell), record.provenance, spool, workers=workers)
+        layers = making.layers(source.pixel_blocks(tell, rows=BLOCK_ROWS), record.provenance, spools, workers=workers)
         wanted = layers[:1] if holds_one_layer(out) else layers
         tables = functools.partial(_tables, making, record)
         write_vector(out, wanted, crs=source.georef.crs, tables=tables)

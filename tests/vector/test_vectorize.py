@@ -19,16 +19,20 @@ from hypothesis.extra import numpy as hnp
 from pyproj import CRS
 
 from geoseg.classes import ClassMap
-from geoseg.errors import SceneError
+from geoseg.errors import ConfigError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.writer import class_raster_writer, confidence_writer
-from geoseg.vector.vectorize import ClassSummary, vectorize
+from geoseg.raster.writer import class_raster_writer, confidence_writer, probabilities_writer
+from geoseg.vector.columns import LANDCOVER, Provenance
+from geoseg.vector.options import VectorOptions
+from geoseg.vector.run_table import RunRecord
+from geoseg.vector.vectorize import ClassRasters, ClassSummary, vectorize
 
 CLASSES = ClassMap.of([(4, "forest", "#00ff00"), (0, "water", "#0000ff"), (9, "crops & fields", "#ffff00")])
 UTM = CRS.from_epsg(32633).to_wkt()
 NORTH_UP = Affine(2.0, 0.0, 500_000.0, 0.0, -2.0, 5_000_000.0)
 ROTATED = Affine.translation(500_000.0, 5_000_000.0) @ Affine.rotation(30.0) @ Affine.scale(2.0, -3.0)
 SOUTH_UP = Affine(2.0, 0.0, 500_000.0, 0.0, 2.0, 5_000_000.0)
+RECORD = RunRecord(provenance=Provenance(run_id="run 1", scene="scene.tif", model="demo"))
 RASTERS = hnp.arrays(
     np.uint8,
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
@@ -51,15 +55,15 @@ def run(
     with confidence_writer(folder / "confidence.tif", georef) as writer:
         writer.write(georef.window, np.where(class_ids == 255, 255, 60).astype(np.uint8))
     out = folder / "out.gpkg"
-    summaries = vectorize(
-        folder / "classes.tif",
-        folder / "confidence.tif",
+    summary = vectorize(
+        ClassRasters(class_raster=folder / "classes.tif", confidence=folder / "confidence.tif"),
         out,
         classes=CLASSES,
-        mapping_unit=mapping_unit,
+        options=VectorOptions(mapping_unit=mapping_unit, workers=1),
+        record=RECORD,
     )
     layer = geopandas.read_file(out, layer="landcover", engine="pyogrio")
-    return layer.sort_values("region_id", ignore_index=True), summaries
+    return layer.sort_values("region_id", ignore_index=True), summary.classes
 
 
 def table_of(path: Path, query: str) -> list[tuple]:
@@ -96,15 +100,10 @@ def test_the_content_does_not_depend_on_the_blocks(tmp_path_factory, class_ids, 
 
 def test_columns_are_those_an_analyst_needs(tmp_path):
     layer, _ = run(tmp_path, np.array([[0, 0, 9], [0, 255, 9]], dtype=np.uint8))
-    assert list(layer.columns) == [
-        "class_id",
-        "class_name",
-        "area_m2",
-        "area_px",
-        "confidence",
-        "region_id",
-        "geometry",
-    ]
+    columns = ["geometry" if name == "geom" else name for name in LANDCOVER.names]
+    assert list(layer.columns) == columns
+    assert layer.run_id.tolist() == ["run 1", "run 1"]
+    assert layer.scene.tolist() == ["scene.tif", "scene.tif"]
     assert layer.class_id.tolist() == [0, 9]
     assert layer.class_name.tolist() == ["water", "crops & fields"]
     assert layer.area_px.tolist() == [3, 2]
@@ -156,7 +155,7 @@ def test_the_class_table_covers_the_legend_and_equals_what_is_returned(tmp_path)
     rows = table_of(
         tmp_path / "out.gpkg",
         "SELECT class_id, class_name, colour, polygons, area_px, area_m2, share, mean_confidence"
-        " FROM class_summary ORDER BY fid",
+        " FROM class_summary ORDER BY rowid",
     )
     assert rows == [
         (
@@ -186,15 +185,18 @@ def test_the_file_is_whole_by_itself_and_readable_by_older_programs(tmp_path):
         ("class_summary", "attributes"),
         ("landcover", "features"),
         ("layer_styles", "attributes"),
+        ("review", "features"),
+        ("run", "attributes"),
     ]
     assert ("rtree_landcover_geom",) in table_of(path, "SELECT name FROM sqlite_master")
 
 
 def test_the_style_is_the_default_of_the_layer(tmp_path):
     run(tmp_path, np.array([[0, 4]], dtype=np.uint8))
-    query = "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles"
-    ((table, column, default, style),) = table_of(tmp_path / "out.gpkg", query)
+    query = "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles ORDER BY 1"
+    ((table, column, default, style), review) = table_of(tmp_path / "out.gpkg", query)
     assert (table, column, default) == ("landcover", "geom", 1)
+    assert review[:3] == ("review", "geom", 1)
     assert 'attr="class_id"' in style
 
 
@@ -208,11 +210,11 @@ def test_progress_rises_to_the_end(tmp_path):
     run(tmp_path, np.zeros((700, 3), dtype=np.uint8))
     told: list[tuple[int, int]] = []
     vectorize(
-        tmp_path / "classes.tif",
-        tmp_path / "confidence.tif",
+        ClassRasters(class_raster=tmp_path / "classes.tif", confidence=tmp_path / "confidence.tif"),
         tmp_path / "out.gpkg",
         classes=CLASSES,
-        mapping_unit=0,
+        options=VectorOptions(workers=1),
+        record=RECORD,
         progress=lambda done, total: told.append((done, total)),
     )
     assert told == [(512, 1400), (700, 1400), (1212, 1400), (1400, 1400)]
@@ -230,11 +232,11 @@ def test_an_interrupt_gets_through_and_leaves_no_scratch_file(tmp_path, calls):
     (tmp_path / "out.gpkg").unlink()
     with pytest.raises(KeyboardInterrupt):
         vectorize(
-            tmp_path / "classes.tif",
-            tmp_path / "confidence.tif",
+            ClassRasters(class_raster=tmp_path / "classes.tif", confidence=tmp_path / "confidence.tif"),
             tmp_path / "out.gpkg",
             classes=CLASSES,
-            mapping_unit=0,
+            options=VectorOptions(workers=1),
+            record=RECORD,
             progress=interrupt,
         )
     assert {file.name for file in tmp_path.iterdir()} <= {"classes.tif", "confidence.tif", "out.gpkg"}
@@ -251,9 +253,86 @@ def test_rasters_of_different_size_are_refused(tmp_path):
     run(tmp_path / "other", np.zeros((4, 4), dtype=np.uint8))
     with pytest.raises(SceneError, match="one prediction"):
         vectorize(
-            tmp_path / "classes.tif",
-            tmp_path / "other" / "confidence.tif",
+            ClassRasters(class_raster=tmp_path / "classes.tif", confidence=tmp_path / "other" / "confidence.tif"),
             tmp_path / "out.gpkg",
             classes=CLASSES,
-            mapping_unit=0,
+            options=VectorOptions(workers=1),
+            record=RECORD,
         )
+
+
+def probabilities_of(class_ids: np.ndarray, seed: int) -> np.ndarray:
+    """Percentages that speak for the class of each pixel, by how much is drawn."""
+    drawn = np.random.default_rng(seed).dirichlet(np.ones(len(CLASSES)), size=class_ids.shape)
+    own = CLASSES.indices_of_ids()[np.where(class_ids == 255, 0, class_ids)]
+    best = drawn.argmax(axis=-1)
+    rows, cols = np.indices(class_ids.shape)
+    top = drawn[rows, cols, best].copy()
+    drawn[rows, cols, best] = drawn[rows, cols, own]
+    drawn[rows, cols, own] = top
+    percent = np.rint(100 * np.moveaxis(drawn, -1, 0)).astype(np.uint8)
+    percent[:, class_ids == 255] = 255
+    return percent
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    class_ids=RASTERS,
+    seed=st.integers(0, 99),
+    smooth=st.booleans(),
+    simplify=st.sampled_from([0.0, 1.0, 3.0, 50.0]),
+    method=st.sampled_from(["dp", "vw"]),
+    mapping_unit=st.sampled_from([0.0, 13.0]),
+)
+def test_generalized_polygons_are_one_valid_coverage_of_the_same_ground(
+    tmp_path_factory, class_ids, seed, smooth, simplify, method, mapping_unit
+):
+    folder = tmp_path_factory.mktemp("shapes")
+    plain, _ = run(folder, class_ids, mapping_unit=mapping_unit)
+    georef = GeoRef(crs=UTM, transform=NORTH_UP, height=class_ids.shape[0], width=class_ids.shape[1])
+    with probabilities_writer(folder / "probabilities.tif", georef, CLASSES) as writer:
+        writer.write(georef.window, probabilities_of(class_ids, seed))
+    vectorize(
+        ClassRasters(class_raster=folder / "classes.tif", probabilities=folder / "probabilities.tif"),
+        folder / "shaped.gpkg",
+        classes=CLASSES,
+        options=VectorOptions(
+            mapping_unit=mapping_unit, smooth=smooth, simplify=simplify, method=method, workers=1, boundaries=True
+        ),
+        record=RECORD,
+    )
+    shaped = geopandas.read_file(folder / "shaped.gpkg", layer="landcover").sort_values("region_id", ignore_index=True)
+    assert shaped.is_valid.all()
+    assert shapely.coverage_is_valid(shaped.geometry.to_numpy())
+    assert shaped.area.sum() == pytest.approx(plain.area.sum(), abs=1e-6)
+    assert shaped[["class_id", "area_px", "area_m2"]].equals(plain[["class_id", "area_px", "area_m2"]])
+    assert [len(each.interiors) for each in shaped.geometry] == [len(each.interiors) for each in plain.geometry]
+
+
+def test_boundaries_to_be_smoothed_need_probabilities(tmp_path):
+    run(tmp_path, np.zeros((4, 3), dtype=np.uint8))
+    with pytest.raises(ConfigError, match="probabilities"):
+        vectorize(
+            ClassRasters(class_raster=tmp_path / "classes.tif"),
+            tmp_path / "new.gpkg",
+            classes=CLASSES,
+            options=VectorOptions(smooth=True),
+            record=RECORD,
+        )
+
+
+def test_strict_polygons_are_those_of_gdal(tmp_path):
+    class_ids = np.random.default_rng(5).choice(np.array([0, 4, 9, 255], np.uint8), size=(60, 50))
+    run(tmp_path, class_ids)
+    vectorize(
+        ClassRasters(class_raster=tmp_path / "classes.tif"),
+        tmp_path / "strict.gpkg",
+        classes=CLASSES,
+        options=VectorOptions(strict=True),
+        record=RECORD,
+    )
+    layer = geopandas.read_file(tmp_path / "strict.gpkg", layer="landcover")
+    ours = sorted(zip(layer.class_id, shapely.to_wkb(shapely.normalize(layer.geometry.to_numpy())), strict=True))
+    shapes = rasterio.features.shapes(class_ids, mask=class_ids != 255, connectivity=4, transform=NORTH_UP)
+    gdal = [(int(value), shapely.geometry.shape(outline)) for outline, value in shapes]
+    assert ours == sorted((value, shapely.to_wkb(shapely.normalize(outline))) for value, outline in gdal)
