@@ -82,8 +82,8 @@ class ChangeMatrix:
     @property
     def changes(self) -> NDArray[np.int64]:
         """(changes, 2): class numbers before and after of all changes that occur, row by row."""
-        found = np.argwhere(self.pixels[:-1, :-1])
-        return found[found[:, 0] != found[:, 1]]
+        occurs = self.pixels[:-1, :-1] > 0
+        return np.argwhere(occurs & ~np.eye(len(occurs), dtype=np.bool_))
 
     def as_json(self) -> dict[str, object]:
         """Its numbers as plain values."""

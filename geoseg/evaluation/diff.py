@@ -11,6 +11,7 @@ from geoseg.evaluation.change_layer import matrix_csv, write_changes
 from geoseg.evaluation.map_pair import open_map_pair
 from geoseg.raster.staging import Staging
 from geoseg.vector.columns import Provenance
+from geoseg.vector.locked import refuse_locked
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
 
 _SUFFIX = ".gpkg"
@@ -33,7 +34,7 @@ def diff(
         ConfigError: if `out` is no GeoPackage.
         LabelError: if a map is not what it should be, or the two have no class or no pixel in common.
         SceneError: if a map cannot be read to its end.
-        OutputError: if an output exists already and may not be replaced, or cannot be written.
+        OutputError: if an output exists already and may not be replaced, is in use, or cannot be written.
     """
     if out is not None and out.suffix.lower() != _SUFFIX:
         raise ConfigError(
@@ -42,6 +43,7 @@ def diff(
     if out is None:
         with open_map_pair(before, after) as pair:
             return count_changes(pair, progress)
+    refuse_locked(out)
     names = (out.name, out.with_suffix(".csv").name)
     with Staging(out.parent, names, overwrite=settings.overwrite) as staging, open_map_pair(before, after) as pair:
         matrix = count_changes(pair, progress)
@@ -49,5 +51,6 @@ def diff(
         record = RunRecord(provenance=Provenance(run_id=run_id_of({}, inputs)), inputs=inputs)
         write_changes(staging.path(names[0]), pair, matrix, record, workers=settings.workers, progress=progress)
         staging.path(names[1]).write_text(matrix_csv(matrix), encoding="utf-8")
+        refuse_locked(out)
         staging.commit()
     return matrix

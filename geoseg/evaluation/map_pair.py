@@ -105,7 +105,10 @@ def _raster_map(raster: ClassRaster, first: ClassRaster, stack: ExitStack) -> _M
 
 def _vector_map(path: Path, grid: GeoRef) -> _Map:
     features = read_features(path, layer=_LAYER if path.suffix.lower() == ".gpkg" else None, attribute=_NAME)
-    names = sorted({str(value) for value in features.values if value is not None})
+    told = _rows(path, "SELECT class_name, colour FROM class_summary ORDER BY class_id")
+    colours = {str(name): str(colour) for name, colour in told}
+    held = {str(value) for value in features.values if value is not None}
+    names = [*(name for name in colours if name in held), *sorted(held - colours.keys())]
     if len(names) > NODATA_ID:
         raise LabelError(f"{path}: has {len(names)} classes: at most {NODATA_ID} can be told apart")
     numbers = {name: number for number, name in enumerate(names)}
@@ -116,8 +119,7 @@ def _vector_map(path: Path, grid: GeoRef) -> _Map:
         raise LabelError(f"{path}: {error}") from error
     if layer.is_empty:
         raise LabelError(f"{path}: lies apart from the other map: give maps of the same place")
-    colours = dict(_rows(path, "SELECT class_name, colour FROM class_summary"))
-    known = {number: str(colours[name]) for name, number in numbers.items() if name in colours}
+    known = {number: colours[name] for name, number in numbers.items() if name in colours}
     return _Map(path=path, read=layer.read, names=dict(enumerate(names)), colours=known)
 
 

@@ -22,11 +22,14 @@ from rasterio import features
 
 from geoseg.classes import ClassMap
 from geoseg.config.diff import DiffSettings
+from geoseg.config.vectorize import VectorizeSettings
 from geoseg.errors import ConfigError, LabelError, OutputError
 from geoseg.evaluation import change
 from geoseg.evaluation.diff import diff
 from geoseg.georef import GeoRef
+from geoseg.polygons import vectorize_raster
 from geoseg.raster.sidecar import write_class_sidecar
+from geoseg.vector.blocks import ClassRasters
 
 UTM = rasterio.CRS.from_epsg(32633)
 NORTH_UP = Affine(10, 0, 500_000, 0, -10, 5_000_000)
@@ -87,6 +90,7 @@ def test_every_pixel_is_counted_once_under_the_names_of_its_classes(tmp_path, on
 )
 def test_polygons_and_matrix_and_pixels_say_the_same(tmp_path, monkeypatch, crs, transform):
     monkeypatch.setattr(change, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(change, "_PIECE_ROWS", 3)
     one, other = some_ids((12, 11), 1), some_ids((12, 11), 2)
     before = write_map(tmp_path / "a.tif", one, NAMES, crs=crs, transform=transform)
     after = write_map(tmp_path / "b.tif", other, NAMES, crs=crs, transform=transform)
@@ -256,3 +260,19 @@ def test_outputs_are_not_replaced_unless_asked_and_are_geopackages(tmp_path):
     diff(before, before, out, DiffSettings(overwrite=True))
     with pytest.raises(ConfigError, match="GeoPackage"):
         diff(before, before, tmp_path / "c.shp", DiffSettings())
+
+
+@pytest.mark.parametrize("make", ["diff", "vectorize"])
+def test_a_file_that_another_program_holds_stays_as_it_is(tmp_path, make):
+    before = write_map(tmp_path / "a.tif", some_ids((4, 4), 1), NAMES)
+    out = tmp_path / "c.gpkg"
+    diff(before, before, out, DiffSettings())
+    with contextlib.closing(sqlite3.connect(out, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        old = out.read_bytes()
+        with pytest.raises(OutputError, match="another program is using it"):
+            if make == "diff":
+                diff(before, before, out, DiffSettings(overwrite=True))
+            else:
+                vectorize_raster(ClassRasters(class_raster=before), out, VectorizeSettings(overwrite=True))
+        assert out.read_bytes() == old
