@@ -262,17 +262,22 @@ def test_outputs_are_not_replaced_unless_asked_and_are_geopackages(tmp_path):
         diff(before, before, tmp_path / "c.shp", DiffSettings())
 
 
-@pytest.mark.parametrize("make", ["diff", "vectorize"])
-def test_a_file_that_another_program_holds_stays_as_it_is(tmp_path, make):
+def changes_to(before: Path, out: Path) -> None:
+    diff(before, before, out, DiffSettings(overwrite=True))
+
+
+def polygons_to(before: Path, out: Path) -> None:
+    vectorize_raster(ClassRasters(class_raster=before), out, VectorizeSettings(overwrite=True))
+
+
+@pytest.mark.parametrize("write", [changes_to, polygons_to])
+def test_a_file_that_another_program_holds_stays_as_it_is(tmp_path, write):
     before = write_map(tmp_path / "a.tif", some_ids((4, 4), 1), NAMES)
     out = tmp_path / "c.gpkg"
-    diff(before, before, out, DiffSettings())
+    changes_to(before, out)
     with contextlib.closing(sqlite3.connect(out, isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         old = out.read_bytes()
         with pytest.raises(OutputError, match="another program is using it"):
-            if make == "diff":
-                diff(before, before, out, DiffSettings(overwrite=True))
-            else:
-                vectorize_raster(ClassRasters(class_raster=before), out, VectorizeSettings(overwrite=True))
+            write(before, out)
         assert out.read_bytes() == old
