@@ -18,7 +18,7 @@ from geoseg.shift.windows import WindowSample
 from geoseg.shift.witness import Witness
 
 _AT_ONCE = 8
-_TIMES_FARTHEST = 4.0
+_TIMES_FARTHEST = 16.0
 _LEAST = 1e-6
 _EXPLAINED = 0.35
 
@@ -74,7 +74,7 @@ def _trust(
 
 
 def _nearness(features: FeatureStatistics, maps: Tensor, side: int) -> Tensor:
-    """(n, side, side), 1 up to four times as far as the farthest pixel of the reference ground, 1/2 at eight times."""
+    """(n, side, side), 1 up to 16 times as far as the farthest pixel of the reference ground, 1/2 at 32 times."""
     farthest = max(_TIMES_FARTHEST * float(features.distances[-1]), _LEAST)
     nearness = farthest / distances_of(features, maps).clamp(min=farthest)
     return interpolate(nearness[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0]
