@@ -58,6 +58,7 @@ _TITLES = {
     "style": "Style of the class raster for QGIS",
     "names": "Names of the classes for GDAL",
 }
+_WITH_CLASSES = ("classes", "polygons")
 _BANDS = {"classes": None, "confidence": "%", "probabilities": "%"}
 _NO_DATE = "The scene does not tell when it was taken; datetime is when it was processed."
 
@@ -263,8 +264,10 @@ def add_layer(item: pystac.Item, key: str, path: Path, facts: ItemFacts) -> None
     FileExtension.ext(asset, add_if_missing=True).apply(size=size, checksum=checksum)
     if key in _BANDS:
         _add_bands(asset, _BANDS[key], facts)
-    if key == "classes":
-        ClassificationExtension.ext(asset, add_if_missing=True).apply(classes=_classifications(facts.classes))
+    if key in _WITH_CLASSES:
+        listed = _classifications(facts.classes)
+        classes = listed if key in _BANDS else listed[:-1]  # polygons are of ground that has a class
+        ClassificationExtension.ext(asset, add_if_missing=True).apply(classes=classes)
 
 
 def _add_bands(asset: pystac.Asset, unit: str | None, facts: ItemFacts) -> None:
@@ -281,7 +284,7 @@ def _add_bands(asset: pystac.Asset, unit: str | None, facts: ItemFacts) -> None:
 
 
 def _classifications(classes: ClassMap) -> list[Classification]:
-    """Classes under names of letters, digits, - and _ only, and nodata."""
+    """Classes under names of letters, digits, - and _ only; nodata is the last."""
     names: dict[str, int] = {}
     for entry in classes.classes:
         name = re.sub(r"[^0-9A-Za-z_-]+", "_", entry.name).strip("_") or f"class_{entry.id}"

@@ -115,6 +115,9 @@ def test_extensions_say_grid_bytes_bands_and_classes(files):
         (9, "水", "123456"),
         (255, "No data", None),
     ]
+    of_polygons = ClassificationExtension.ext(item.assets["polygons"]).classes
+    assert of_polygons is not None
+    assert [each.value for each in of_polygons] == [1, 4, 9]
     assert all(re.fullmatch(r"[0-9A-Za-z\-_]+", each.name or "") for each in classes)
 
 
