@@ -13,7 +13,6 @@ from geoseg.cli.progress import progress_shown
 from geoseg.cli.tables import show_table
 from geoseg.config.diff import DiffSettings
 from geoseg.evaluation.change import ChangeMatrix, Transition
-from geoseg.evaluation.diff import diff
 
 _FILE = click.Path(path_type=Path)
 _MOST_COLUMNS = 8
@@ -40,6 +39,8 @@ def command(settings: DiffSettings, before: Path, after: Path, out: Path | None,
     BEFORE and AFTER are class rasters or GeoPackages of geoseg. Classes are the same where their names are. Maps on
     different grids are compared on that of the first raster.
     """
+    from geoseg.evaluation.diff import diff  # noqa: PLC0415 - compiled code only where it runs, not for --help
+
     with progress_shown("diff") as progress:
         matrix = diff(before, after, out, settings, progress=progress)
     if as_json:
