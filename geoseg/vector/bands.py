@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ class Band:
     arcs: Arcs
     """Its arcs, as they are to be."""
 
+    plain: Arcs | None
+    """Those beside chosen regions as they were traced, with nothing on the other side; None where none are chosen."""
+
     certainty: OpenPart
     """What its pixels say of its regions."""
 
@@ -50,6 +53,9 @@ class Shape:
     height: int
     """Rows of the raster."""
 
+    kept_plain: NDArray[np.bool_] | None
+    """(regions + 1,) by region id: True where the arcs as they were traced are wanted too; None where nowhere."""
+
     bands: NDArray[np.int16]
     """(regions + 1,) by region id: position of its class in the legend; -1 for none."""
 
@@ -67,7 +73,11 @@ class Shape:
             gsd: of the raster, m; None without a CRS, and the tolerance is in pixels.
         """
         positions = classes.indices_of_ids().astype(np.int16)[regions.table.class_ids]
+        changes = options.smooth or options.simplify > 0
+        buildings = [entry.id for entry in classes.classes if entry.name in options.regularize]
+        wanted = np.append(False, np.isin(regions.table.class_ids, buildings))
         return cls(
+            kept_plain=wanted if changes and buildings else None,
             tolerance=options.simplify / (gsd or 1.0),
             method=options.method,
             smooth=options.smooth,
@@ -81,6 +91,14 @@ class Shape:
         if self.tolerance > 0:
             return "all"
         return "none" if self.smooth else "corners"
+
+    def plain(self, arcs: Arcs) -> Arcs | None:
+        """The arcs beside chosen regions."""
+        if self.kept_plain is None:
+            return None
+        left = np.where(self.kept_plain[arcs.left], arcs.left, 0)
+        right = np.where(self.kept_plain[arcs.right], arcs.right, 0)
+        return replace(arcs, left=left, right=right)
 
     def apply(self, arcs: Arcs, ids: NDArray[np.int32], pixels: BlockPixels) -> Arcs:
         """Smooth and simplify the arcs of a block."""
@@ -110,6 +128,6 @@ def bands_of(
         ids = regions.block_ids(number, pixels.class_ids)
         part = certainty.measure(ids, window.row, confidence=pixels.confidence, probabilities=pixels.probabilities)
         arcs = trace_arcs(ids, first_row=window.row, height=shape.height)
-        return Band(below=window.bottom, arcs=shape.apply(arcs, ids, pixels), certainty=part)
+        return Band(below=window.bottom, arcs=shape.apply(arcs, ids, pixels), plain=shape.plain(arcs), certainty=part)
 
     return in_order(traced, enumerate(blocks), workers=workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from geoseg.classes import ClassMap
@@ -59,6 +60,7 @@ class LayerMaking:
         self._certainty = OpenRegions(regions.table, classes)
         self._review = ReviewList(options.review)
         reader = source.class_percent if source.has_probabilities else None
+        self._plain = Outliner()
         self._footprints = FootprintRows(regions.table, classes, options.regularize, georef, reader)
         self._lines = BoundaryLines(regions.table, classes, self._ground, joints=self._shape.joints)
 
@@ -129,7 +131,7 @@ class LayerMaking:
                 batch = self._batch(outlines, rows)
                 self._review.look_at(batch)
                 if spools.footprints is not None:
-                    for footprints in self._footprints.batches(outlines):
+                    for footprints in self._footprints.batches(self._buildings(outlines)):
                         spools.footprints.write(footprints)
                 yield batch
 
@@ -137,9 +139,19 @@ class LayerMaking:
         """Arcs of the blocks, with the first row below each; notes on the way what else is wanted of a block."""
         for band in bands_of(blocks, self._regions, self._shape, self._certainty, workers=workers):
             self._certainty.add(band.certainty)
+            if band.plain is not None:
+                self._plain.add(band.plain)
             if spool is not None:
                 spool.write(self._lines.add(band.arcs))
             yield band.below, band.arcs
+
+    def _buildings(self, outlines: Outlines) -> Outlines:
+        """The regions, those that are buildings as they were traced: footprints are better than that or not at all."""
+        if self._shape.kept_plain is None:
+            return outlines
+        complete = np.zeros_like(self._shape.kept_plain)
+        complete[outlines.region_ids] = True
+        return self._plain.take(complete & self._shape.kept_plain)
 
     def _batch(self, outlines: Outlines, rows: LandcoverRows) -> pa.RecordBatch:
         metric = self._ground.metric
