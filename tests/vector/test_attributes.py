@@ -106,3 +106,14 @@ def test_class_means_are_over_pixels_not_over_regions():
     means = collected.class_means()
     assert means[0] == 0.7
     assert np.isnan(means[[4, 9]]).all()
+
+
+@pytest.mark.parametrize("block_rows", [1, 2])
+def test_a_tenth_of_the_pixels_is_enough_for_the_tenth(block_rows):
+    numbers = np.full((2, 10), 90, np.uint8)
+    numbers[0, 3], numbers[1, 8] = 10, 20
+    class_ids = np.array([[0] * 10, [0] * 10], np.uint8)
+    collected, _, _ = measured(class_ids, block_rows, numbers, None)
+    assert collected.of(np.array([1])).tenth == [0.2]
+    collected, _, _ = measured(np.array([[0] * 10, [4] * 10], np.uint8), block_rows, numbers, None)
+    assert collected.of(np.array([1, 2])).tenth.tolist() == [0.1, 0.2]
