@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
+QGIS_PYTHON ?= /usr/bin/python3
 BIN := $(VENV)/bin
 
 # absolute, for configs resolve relative paths from their own folder
@@ -10,11 +11,12 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models bench-shift test check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-shift test test-qgis check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
 	@echo "make test        install, run the tests"
+	@echo "make test-qgis   open the layers in QGIS (QGIS_PYTHON, Debian's python3-qgis)"
 	@echo "make check       lint, types, layers and shape of the code"
 	@echo "make bench       run and time the benchmarks"
 	@echo "make docs        build the documentation (site/)"
@@ -123,6 +125,10 @@ bench-shift: install
 # One thread for each worker: more would fight for the same cores
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+# Needs QGIS: apt-get install python3-qgis
+test-qgis: install
+	GEOSEG_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -q tests/vector/test_in_qgis.py
 
 check: install
 	$(BIN)/ruff check .

@@ -176,7 +176,7 @@ class PredictOptions(TypedDict, total=False):
     probabilities: bool
     mapping_unit: float
     simplify: float
-    method: Method
+    simplify_method: Method
     smooth: bool
     boundaries: bool
     review: int

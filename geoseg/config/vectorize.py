@@ -37,9 +37,9 @@ class VectorFields(Settings):
         allow_inf_nan=False,
         description="How far boundaries may move to have fewer vertices, metres (pixels where there is no CRS).",
     )
-    method: Method = Field(
+    simplify_method: Method = Field(
         default="dp",
-        description="Which vertices simplify leaves out: dp those near a straight line (Douglas-Peucker), vw those of "
+        description="Which vertices go then: dp those near a straight line (Douglas-Peucker), vw those of "
         "small triangles (Visvalingam-Whyatt).",
     )
     smooth: bool = Field(
@@ -66,7 +66,7 @@ class VectorFields(Settings):
         return VectorOptions(
             mapping_unit=self.mapping_unit,
             simplify=self.simplify,
-            method=self.method,
+            simplify_method=self.simplify_method,
             smooth=self.smooth,
             strict=strict,
             boundaries=self.boundaries,

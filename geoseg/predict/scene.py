@@ -30,6 +30,7 @@ from geoseg.raster.staging import Staging
 from geoseg.schedule import run_blocks, stream_blocks
 from geoseg.stac.item import write_stac_item
 from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, default_block_rows, split_into_blocks
+from geoseg.vector.locked import refuse_locked
 from geoseg.vector.vectorize import ClassRasters, vectorize
 
 _ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
@@ -128,6 +129,8 @@ def predict_with(
                 progress=None if progress is None else functools.partial(progress, "polygons"),
             )
         write_stac_item(staged["item"], facts.item(stem, plan), _described(staged, names))
+        if settings.vector:
+            refuse_locked(folder / f"{stem}.gpkg")
         staging.commit()
     final = {layer: folder / name if name else None for layer, name in names.items()}
     return Prediction(

@@ -79,7 +79,7 @@ class Shape:
         return cls(
             kept_plain=wanted if changes and buildings else None,
             tolerance=options.simplify / (gsd or 1.0),
-            method=options.method,
+            method=options.simplify_method,
             smooth=options.smooth,
             height=height,
             bands=np.concatenate([np.array([-1], dtype=np.int16), positions]),

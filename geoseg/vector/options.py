@@ -18,7 +18,7 @@ class VectorOptions:
     simplify: float = 0.0
     """How far a boundary may move when vertices are left out, m on the ground, or pixels without a CRS; 0 keeps all."""
 
-    method: Method = "dp"
+    simplify_method: Method = "dp"
     """Which vertices are left out: dp by Douglas and Peucker, vw by Visvalingam and Whyatt."""
 
     smooth: bool = False

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import geoseg
+from geoseg.georef import GeoRef
 from geoseg.vector.columns import Provenance
 from geoseg.vector.layers import Table
 
@@ -34,8 +35,13 @@ class RunRecord:
     """When."""
 
 
-def run_table(record: RunRecord) -> Table:
-    """The table `run`: keys and values, of which those that are unknown are NULL."""
+def run_table(record: RunRecord, grid: GeoRef | None = None) -> Table:
+    """The table `run`: keys and values, of which those that are unknown are NULL.
+
+    Args:
+        record: how the map was made.
+        grid: of the raster that the polygons were made of, so that they can be burnt on it again; None where unknown.
+    """
     provenance = record.provenance
     pairs: dict[str, str | None] = {
         "run_id": provenance.run_id,
@@ -45,6 +51,7 @@ def run_table(record: RunRecord) -> Table:
         "acquired": None if provenance.acquired is None else provenance.acquired.isoformat(),
         "model": provenance.model,
         "options": json.dumps(record.options, sort_keys=True),
+        "grid": None if grid is None else _grid(grid),
         **{f"sha256 of {what}": digest for what, digest in record.inputs.items()},
     }
     return Table(
@@ -53,6 +60,10 @@ def run_table(record: RunRecord) -> Table:
         columns=(("key", "TEXT NOT NULL UNIQUE"), ("value", "TEXT")),
         rows=list(pairs.items()),
     )
+
+
+def _grid(grid: GeoRef) -> str:
+    return json.dumps({"transform": list(grid.transform)[:6], "height": grid.height, "width": grid.width})
 
 
 def run_id_of(options: Mapping[str, object], inputs: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, OutputError, SceneError
+from geoseg.georef import GeoRef
 from geoseg.vector.blocks import BLOCK_ROWS, ClassRasters, ClassSource
 from geoseg.vector.columns import BOUNDARIES, FOOTPRINTS
 from geoseg.vector.generalize import Merges, generalize
@@ -111,13 +112,13 @@ def vectorize(
         making = LayerMaking(source, regions, classes, options)
         layers = making.layers(source.pixel_blocks(tell, rows=BLOCK_ROWS), record.provenance, spools, workers=workers)
         wanted = layers[:1] if holds_one_layer(out) else layers
-        tables = functools.partial(_tables, making, record)
+        tables = functools.partial(_tables, making, record, source.georef)
         write_vector(out, wanted, crs=source.georef.crs, tables=tables)
         return VectorSummary(classes=making.summaries(), polygons=len(regions.table), merges=merges)
 
 
-def _tables(making: LayerMaking, record: RunRecord) -> list[Table]:
-    return [summary_table(making.summaries()), run_table(record)]
+def _tables(making: LayerMaking, record: RunRecord, grid: GeoRef) -> list[Table]:
+    return [summary_table(making.summaries()), run_table(record, grid)]
 
 
 def _generalized(regions: Regions, mapping_unit: float, area_scale: float) -> tuple[Regions, Merges | None]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.config.adapt import AdaptSettings
+from geoseg.config.diff import DiffSettings
 from geoseg.config.evaluate import EvaluateSettings
 from geoseg.config.import_model import ImportSettings
 from geoseg.config.predict import PredictSettings
@@ -12,15 +13,18 @@ from geoseg.config.sample import SampleSettings
 from geoseg.config.settings import load_settings, load_yaml
 from geoseg.config.shift import ShiftSettings
 from geoseg.config.train import load_train_settings
+from geoseg.config.vectorize import VectorizeSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OF_COMMANDS = {
     "adapt.yaml": AdaptSettings,
     "shift.yaml": ShiftSettings,
     "predict.yaml": PredictSettings,
+    "diff.yaml": DiffSettings,
     "evaluate.yaml": EvaluateSettings,
     "import.yaml": ImportSettings,
     "sample.yaml": SampleSettings,
+    "vectorize.yaml": VectorizeSettings,
 }
 TRAINING = sorted(path.name for path in CONFIGS.glob("*.yaml") if path.name not in OF_COMMANDS)
 

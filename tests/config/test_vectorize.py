@@ -20,7 +20,7 @@ def test_every_option_of_the_library_is_passed_on():
     given = {
         "mapping_unit": 900.0,
         "simplify": 2.5,
-        "method": "vw",
+        "simplify_method": "vw",
         "smooth": True,
         "boundaries": True,
         "review": 7,
@@ -45,7 +45,7 @@ def test_classes_come_as_text_or_as_a_list(given, classes):
         ({"strict": True, "simplify": 1}, "strict and simplify exclude each other"),
         ({"strict": True, "smooth": True}, "strict and smooth exclude each other"),
         ({"simplify": -1}, "greater than or equal to 0"),
-        ({"method": "rdp"}, "'dp' or 'vw'"),
+        ({"simplify_method": "rdp"}, "'dp' or 'vw'"),
         ({"review": -1}, "greater than or equal to 0"),
         ({"regularize": "a,,b"}, "at least 1 character"),
     ],

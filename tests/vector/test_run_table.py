@@ -6,6 +6,9 @@ import hashlib
 import json
 from datetime import UTC, date, datetime
 
+from affine import Affine
+
+from geoseg.georef import GeoRef
 from geoseg.vector.columns import Provenance
 from geoseg.vector.run_table import RunRecord, run_id_of, run_table, sha256_of
 
@@ -39,3 +42,10 @@ def test_a_file_is_hashed_whole(tmp_path):
     content = bytes(range(256)) * 10_000
     (tmp_path / "file").write_bytes(content)
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_the_grid_can_be_made_again():
+    grid = GeoRef(crs=None, transform=Affine(0.1, 0.0, 7.0, 0.0, -0.1, 50.0), height=3, width=4)
+    told = dict(run_table(RunRecord(provenance=Provenance(run_id="0")), grid).rows)
+    found = json.loads(told["grid"])
+    assert GeoRef(crs=None, transform=Affine(*found["transform"]), height=found["height"], width=found["width"]) == grid

@@ -297,7 +297,12 @@ def test_generalized_polygons_are_one_valid_coverage_of_the_same_ground(
         folder / "shaped.gpkg",
         classes=CLASSES,
         options=VectorOptions(
-            mapping_unit=mapping_unit, smooth=smooth, simplify=simplify, method=method, workers=1, boundaries=True
+            mapping_unit=mapping_unit,
+            smooth=smooth,
+            simplify=simplify,
+            simplify_method=method,
+            workers=1,
+            boundaries=True,
         ),
         record=RECORD,
     )
