@@ -192,6 +192,11 @@ def test_witnesses_together_say_half_of_it_and_change_no_map() -> None:
     assert found.promise().mean_iou < alone.promise().mean_iou
 
 
+def test_the_promised_iou_is_that_of_the_map_with_what_is_believed() -> None:
+    sums = Sighting(mapped=np.array([[4.0, 0]]), trusted=np.array([[3.0, 0]]), believed=np.array([[3.5, 0.5]]))
+    assert sums.promise() == Promise(mean_iou=pytest.approx(3 / 4.5), iou=(3 / 4.5, 0.0), shares=(1.0, 0.0))
+
+
 def test_no_valid_pixel_promises_nothing(fit: AccuracyFit) -> None:
     sample, _ = _ground(1)
     found = sight(MODEL, replace(sample, valid=np.zeros_like(sample.valid)))[0].promise()

@@ -108,7 +108,8 @@ def test_it_is_lower_where_a_witness_says_otherwise() -> None:
 def test_witnesses_are_heeded_where_bands_explain_the_shares_of_the_classes() -> None:
     assert are_heeded(Distances(bands=1.0, prior=0.1))
     assert are_heeded(Distances(bands=0.0, prior=0.0))
-    assert not are_heeded(Distances(bands=0.2, prior=0.4))
+    assert are_heeded(Distances(bands=2.0, prior=0.6))
+    assert not are_heeded(Distances(bands=0.2, prior=0.1))
     assert not are_heeded(Distances(bands=1.0))
     assert not are_heeded(Distances(prior=0.0))
 
