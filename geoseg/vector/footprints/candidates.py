@@ -15,8 +15,11 @@ from geoseg.vector.footprints.walls import corners, fit_walls, walls_of, without
 _LEAST_RING = 3
 """Walls that a ring has at least."""
 
-_GAIN = 0.03
-"""By how much a footprint with shorter walls must be more like the target than one without."""
+_RIGHT_ANGLE = np.sin(np.radians(1))
+"""Cosine of the corners that count as right angles, at most."""
+
+_OTHERS = ((RIGHT, 0.5), (DIAGONAL, 1.0), (ANY, 1.0), (ANY, 0.5))
+"""Kinds of walls and shares of the shortest length that are tried where long right-angled walls are not enough."""
 
 _TOLERANCES = (0.7, 0.35)
 """How far outlines without walls may leave the contour, px."""
@@ -36,27 +39,50 @@ def best_outline(evidence: Evidence, shortest: float) -> shapely.Polygon:
     Returns:
         A valid polygon in the scene's pixel coordinates.
     """
-    plain, fine = (_walled(evidence, RIGHT, share * shortest) for share in (1.0, 0.5))
-    if plain is not None and evidence.suits(plain):
-        finer = fine is not None and len(fine.exterior.coords) > len(plain.exterior.coords) and evidence.suits(fine)
-        return fine if finer and evidence.likeness(fine) > evidence.likeness(plain) + _GAIN else plain
-    others = (outline for outline in _others(evidence, shortest) if outline is not None and evidence.suits(outline))
-    return fine if fine is not None and evidence.suits(fine) else next(others, evidence.raw)
+    plain = _walled(evidence, RIGHT, shortest)
+    near = plain is not None and _fits(plain, evidence, (shortest + evidence.blur) / 2)
+    if plain is not None and near and evidence.misfit(plain) <= evidence.misfit(evidence.raw):
+        return plain
+    others = _OTHERS[:1] if near else _OTHERS
+    walled = [plain, *(_walled(evidence, kinds, share * shortest) for kinds, share in others)]
+    fits = [each for each in walled if each is not None and _fits(each, evidence, shortest)]
+    if fits:
+        return min(fits, key=lambda each: evidence.misfit(each) + _cost(each) * shortest**2 / 4)
+    return next((each for each in _thinned(evidence) if evidence.suits(each)), evidence.raw)
 
 
-def _others(evidence: Evidence, shortest: float) -> Iterator[shapely.Polygon | None]:
-    """Outlines that are not right-angled."""
-    for kinds, share in ((DIAGONAL, 1.0), (ANY, 1.0), (ANY, 0.5)):
-        yield _walled(evidence, kinds, share * shortest)
+def _fits(outline: shapely.Polygon, evidence: Evidence, farthest: float) -> bool:
+    return evidence.suits(outline) and evidence.distance(outline) <= farthest
+
+
+def _cost(outline: shapely.Polygon) -> int:
+    """The number of corners, those without a right angle counted twice."""
+    cost = 0
+    for ring in (outline.exterior, *outline.interiors):
+        points = shapely.get_coordinates(ring)
+        sides = np.diff(points, axis=0)
+        sides /= np.hypot(*sides.T)[:, None]
+        cosines = np.sum(sides * np.roll(sides, 1, axis=0), axis=1)
+        cost += len(sides) + int(np.sum(np.abs(cosines) > _RIGHT_ANGLE))
+    return cost
+
+
+def _thinned(evidence: Evidence) -> Iterator[shapely.Polygon]:
+    """Outlines along the contour."""
     for tolerance in _TOLERANCES:
         rings = np.split(evidence.points, evidence.rings[1:-1])
-        thinned = [shapely.get_coordinates(shapely.LinearRing(ring).simplify(tolerance)) for ring in rings]
-        yield _polygon(thinned, evidence)
+        polygon = _polygon(
+            [shapely.get_coordinates(shapely.LinearRing(r).simplify(tolerance)) for r in rings], evidence
+        )
+        if polygon is not None:
+            yield polygon
 
 
 def _walled(evidence: Evidence, kinds: int, shortest: float) -> shapely.Polygon | None:
     """An outline with walls of some kinds, if they make a valid one."""
     walls = _first_walls(evidence, kinds, shortest)
+    if walls is None:
+        return None
     fit_walls(walls, evidence.target, evidence.blur)
     fewer = without_short(walls, shortest)
     if len(fewer) < len(walls):
@@ -66,12 +92,14 @@ def _walled(evidence: Evidence, kinds: int, shortest: float) -> shapely.Polygon 
     return _polygon(np.split(points, rings[1:-1]), evidence)
 
 
-def _first_walls(evidence: Evidence, kinds: int, shortest: float) -> NDArray[np.float64]:
-    """Walls along the contour, before they are fitted."""
+def _first_walls(evidence: Evidence, kinds: int, shortest: float) -> NDArray[np.float64] | None:
+    """Walls along the contour, before they are fitted; None where none close a ring."""
     found = []
     for number, ring in enumerate(np.split(evidence.points, evidence.rings[1:-1])):
         if number == 0 or -signed_area(ring) >= shortest**2:
             pieces, chosen = cut_ring(ring, evidence.direction, shortest**3 / 8, kinds)
+            if not len(pieces):
+                return None
             found.append(walls_of(pieces, chosen != FREE, number))
     return np.concatenate(found)
 

@@ -105,3 +105,27 @@ def blur_of(target: NDArray[np.float64]) -> float:
                 count += 1
     slope = min(max(total / max(count, 1), 0.1), _SHARPEST)
     return float(np.sqrt(max(0.0, (0.399 / slope) ** 2 - 0.5)))
+
+
+@compiled
+def farthest(points: NDArray[np.float64], ring: NDArray[np.float64]) -> float:
+    """How far the farthest of some points is from a ring (points, 2), whose last point need not be its first, px."""
+    most = 0.0
+    for x, y in points:
+        nearest = np.inf
+        before = len(ring) - 1
+        for corner in range(len(ring)):
+            nearest = min(nearest, _squared_distance(x, y, ring[before], ring[corner]))
+            before = corner
+        most = max(most, nearest)
+    return float(np.sqrt(most))
+
+
+@compiled
+def _squared_distance(x: float, y: float, begin: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+    """From a point to a straight line between two others."""
+    along, down = end[0] - begin[0], end[1] - begin[1]
+    length = along * along + down * down
+    part = ((x - begin[0]) * along + (y - begin[1]) * down) / length if length > 0 else 0.0
+    part = min(max(part, 0.0), 1.0)
+    return (x - begin[0] - part * along) ** 2 + (y - begin[1] - part * down) ** 2

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.footprints.contour import blur_of, trace_contour
+from geoseg.vector.footprints.contour import blur_of, farthest, trace_contour
 from geoseg.vector.footprints.coverage import coverage, soft_overlap
 from geoseg.vector.footprints.direction import main_direction
 from geoseg.vector.footprints.target import REACH, blurred, soft_target
@@ -54,9 +54,15 @@ class Evidence:
         """True where a polygon in the scene's pixel coordinates has at least the raw one's soft IoU with the target."""
         return soft_overlap(_covered(polygon, self.window), self.target) >= self.agreement
 
-    def likeness(self, polygon: shapely.Polygon) -> float:
-        """Soft IoU of a polygon, as blurred as the target, and the target: it tells details apart that blur hides."""
-        return soft_overlap(blurred(_covered(polygon, self.window), self.blur), self.target)
+    def distance(self, polygon: shapely.Polygon) -> float:
+        """How far a polygon's shell and the target's contour are apart where they are farthest, px."""
+        shell = shapely.get_coordinates(polygon.exterior) - (self.window.col, self.window.row)
+        contour = self.points[: self.rings[1]]
+        return max(farthest(contour, shell), farthest(shell, contour))
+
+    def misfit(self, polygon: shapely.Polygon) -> float:
+        """Area by which a polygon, as blurred as the target, differs from it, px²: it tells what blur hides."""
+        return float(np.abs(blurred(_covered(polygon, self.window), self.blur) - self.target).sum())
 
 
 def evidence_of(polygon: shapely.Polygon, probability: Probability | None) -> Evidence | None:

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.vector.footprints.walls import ANGLE, OFFSET, corners, walls_of
+from geoseg.vector.footprints.walls import ANGLE, OFFSET, corners
 
 _COMMON = 0.75
 """Walls of neighbours that are nearer are one, px: in a raster no gap is narrower than a pixel."""
@@ -151,8 +151,8 @@ def _walls_of_polygon(polygon: shapely.Polygon) -> NDArray[np.float64]:
     x, y = (np.roll(points, -1, axis=0) - points).T
     angles = np.arctan2(-x, y)
     middles = _middles_and_halves(polygon)
-    pieces = np.stack([middles[:, 0], middles[:, 1], np.hypot(x, y), angles], axis=1)
-    return walls_of(pieces, np.zeros(len(pieces), dtype=np.bool_), 0)
+    offsets = middles[:, 0] * np.cos(angles) + middles[:, 1] * np.sin(angles)
+    return np.column_stack([offsets, angles, np.zeros((len(angles), 2))])
 
 
 def _middles_and_halves(polygon: shapely.Polygon) -> NDArray[np.float64]:

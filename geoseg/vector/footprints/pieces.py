@@ -35,8 +35,8 @@ def cut_ring(
         kinds: `RIGHT`, `DIAGONAL` or `ANY`.
 
     Returns:
-        Walls (walls, 4): centre x and y of the contour at the wall, its length, the angle of the wall's normal, which points outwards; and
-        their kinds (walls,). None where no such walls close the ring.
+        Walls (walls, 6): centre x and y of the contour at the wall, its length, the angle of the wall's normal, which
+        points outwards, and x and y where it begins; and their kinds (walls,). None where no such walls close the ring.
     """
     normals = _normals(direction)
     penalties = _penalties(corner, kinds)
@@ -218,8 +218,8 @@ def _walls(
     kinds: NDArray[np.int64],
     normals: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Centre, length and angle of the outward normal of every wall."""
-    walls = np.empty((len(kinds), 4))
+    """Centre, length, angle of the outward normal and first point of every wall."""
+    walls = np.empty((len(kinds), 6))
     for wall in range(len(kinds)):
         begin, end = cut[wall], cut[wall + 1]
         length = max(sums[end, 0] - sums[begin, 0], 1e-9)
@@ -234,4 +234,5 @@ def _walls(
         x, y = opened[end] - opened[begin]
         if y * np.cos(walls[wall, 3]) < x * np.sin(walls[wall, 3]):
             walls[wall, 3] += np.pi
+        walls[wall, 4:] = opened[begin]
     return walls

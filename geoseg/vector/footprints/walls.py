@@ -35,6 +35,12 @@ _FEWEST = 4
 _SAME = 0.99
 """Cosine of the greatest angle between walls that have the same direction."""
 
+_LOSS = 1.5
+"""The most area that may change sides when a wall is left out, in squares of the shortest wall."""
+
+_BEND = 0.2
+"""Sine of the least angle at which two walls meet: nearly parallel lines meet anywhere."""
+
 _SPACING = 0.5
 """Distance of the places on a wall at which it is compared, px."""
 
@@ -101,12 +107,21 @@ def fit_walls(walls: NDArray[np.float64], target: NDArray[np.float64], blur: flo
     slope = 1.0 / np.sqrt(2 * np.pi * (blur * blur + _SOFTEN * _SOFTEN + 1.0 / 6.0))
     for _ in range(_STEPS):
         points, rings = corners(walls)
-        if not np.all(np.isfinite(points)):
+        if not _inside(points, height, width):
             return
         difference = blurred(coverage(points, rings, height, width), blur) - target
         wishes = _wishes(walls, points, rings, blurred(difference, _SOFTEN))
         if _step(walls, wishes, slope) < _STILL:
             return
+
+
+@compiled
+def _inside(points: NDArray[np.float64], height: int, width: int) -> bool:
+    """True where all points are finite and in the raster."""
+    for x, y in points:
+        if not (0 <= x <= width and 0 <= y <= height):
+            return False
+    return True
 
 
 @compiled
@@ -198,11 +213,12 @@ def without_short(walls: NDArray[np.float64], shortest: float) -> NDArray[np.flo
     """Leave out walls below a length, the shortest first, until each ring has none or is down to four.
 
     The walls on both sides of one left out become one where they have the same direction, at their mean offset; where
-    they run back and forth, they are left out too.
+    they run back and forth, they are left out too. Walls whose loss would change more than 1.5 times the square of the
+    length stay.
 
     Args:
         walls: (walls, 4), the normals outwards.
-        shortest: length, px. Walls whose corners are in the wrong order are shorter than any length.
+        shortest: length, px. Walls whose corners are in the wrong order are always left out.
     """
     rings = _rings(walls)
     result = walls[:0]
@@ -210,12 +226,35 @@ def without_short(walls: NDArray[np.float64], shortest: float) -> NDArray[np.flo
         part = walls[rings[ring] : rings[ring + 1]]
         while len(part) > _FEWEST:
             lengths = _lengths(part)
-            least = int(np.argmin(lengths))
-            if lengths[least] >= shortest:
+            least = _least(part, lengths, shortest)
+            if least < 0:
                 break
             part = _without(part, lengths, least)
         result = np.concatenate((result, part))
     return result
+
+
+@compiled
+def _least(ring: NDArray[np.float64], lengths: NDArray[np.float64], shortest: float) -> int:
+    """The shortest wall that may be left out; -1 where there is none."""
+    least = -1
+    for wall in range(len(ring)):
+        if lengths[wall] < min(shortest, lengths[least] if least >= 0 else shortest) and (
+            lengths[wall] <= 0 or _loss(ring, lengths, wall) < _LOSS * shortest * shortest
+        ):
+            least = wall
+    return least
+
+
+@compiled
+def _loss(ring: NDArray[np.float64], lengths: NDArray[np.float64], wall: int) -> float:
+    """About the area that changes sides without a wall, px²."""
+    before, after = wall - 1, (wall + 1) % len(ring)
+    first, last = max(lengths[before], 0.0), max(lengths[after], 0.0)
+    turn = np.cos(ring[before, ANGLE] - ring[after, ANGLE])
+    if turn > _SAME:
+        return 2 * lengths[wall] * first * last / max(first + last, 1e-9)
+    return lengths[wall] * min(first, last) if turn < -_SAME else lengths[wall] ** 2 / 2
 
 
 @compiled
@@ -249,7 +288,26 @@ def _without(ring: NDArray[np.float64], lengths: NDArray[np.float64], wall: int)
 
 
 def walls_of(pieces: NDArray[np.float64], tied: NDArray[np.bool_], ring: int) -> NDArray[np.float64]:
-    """Walls (walls, 4) of a ring that was cut into pieces (walls, 4); `tied` ones turn with the main direction."""
-    x, y, _, angles = pieces.T
-    offsets = x * np.cos(angles) + y * np.sin(angles)
-    return np.stack([offsets, angles, tied.astype(np.float64), np.full(len(pieces), float(ring))], axis=1)
+    """Walls (walls, 4) of a ring that was cut into pieces, as `cut_ring` gives them.
+
+    Between walls that follow each other in nearly the same direction comes one more, across them.
+
+    Args:
+        pieces: (pieces, 6).
+        tied: (pieces,), True for walls that turn with the main direction.
+        ring: its number.
+    """
+    angles = pieces[:, 3]
+    walls = []
+    for piece, (x, y, _, angle, left, top) in enumerate(pieces):
+        turn = np.sin(angle - angles[piece - 1])
+        if abs(turn) < _BEND:
+            across = angle + np.pi / 2 * (1 if _is_ahead((x, y), pieces[piece - 1], angle) else -1)
+            walls.append((left * np.cos(across) + top * np.sin(across), across, 0.0, float(ring)))
+        walls.append((x * np.cos(angle) + y * np.sin(angle), angle, float(tied[piece]), float(ring)))
+    return np.array(walls)
+
+
+def _is_ahead(centre: tuple[float, float], before: NDArray[np.float64], angle: float) -> bool:
+    """True where the wall before lies further out than the next one, so that the way between leads in."""
+    return bool((before[0] - centre[0]) * np.cos(angle) + (before[1] - centre[1]) * np.sin(angle) > 0)
