@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from geoseg.models.reference import FeatureStatistics, ReferenceStatistics
 from geoseg.shift.features import Listener, distances_of
 from geoseg.shift.predictors import believed_by
-from geoseg.shift.verdict import Distances
+from geoseg.shift.verdict import LEAST_HIGH, Distances
 from geoseg.shift.windows import WindowSample
 from geoseg.shift.witness import Witness
 
@@ -55,12 +55,13 @@ def competence(
 def are_heeded(distances: Distances) -> bool:
     """Whether witnesses tell errors on ground at these distances.
 
-    Statistics measured anew take classes that cover other shares of the ground for another light, and then doubt what
-    is right. So they are heeded only where the bands differ enough to explain how far the shares do.
+    Statistics measured anew take classes that cover other shares of the ground, and things never seen, for another
+    light, and then doubt what is right. So they are heeded only where the bands differ enough to explain how far the
+    shares do, and features are known.
     """
     if distances.prior is None or distances.bands is None:
         return False
-    return distances.prior <= _EXPLAINED * distances.bands
+    return distances.prior <= _EXPLAINED * distances.bands and (distances.features or 0.0) <= LEAST_HIGH["features"]
 
 
 def _trust(

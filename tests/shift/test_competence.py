@@ -105,11 +105,13 @@ def test_it_is_lower_where_a_witness_says_otherwise() -> None:
     assert (before - after)[chosen[:, 0].numpy() == 0].mean() > 0.2
 
 
-def test_witnesses_are_heeded_where_bands_explain_the_shares_of_the_classes() -> None:
+def test_witnesses_are_heeded_where_bands_explain_the_shares_of_the_classes_and_features_are_known() -> None:
     assert are_heeded(Distances(bands=1.0, prior=0.1))
     assert are_heeded(Distances(bands=0.0, prior=0.0))
     assert are_heeded(Distances(bands=2.0, prior=0.6))
     assert not are_heeded(Distances(bands=0.2, prior=0.1))
+    assert are_heeded(Distances(bands=1.0, prior=0.1, features=0.05))
+    assert not are_heeded(Distances(bands=1.0, prior=0.1, features=0.4))
     assert not are_heeded(Distances(bands=1.0))
     assert not are_heeded(Distances(prior=0.0))
 
