@@ -27,7 +27,6 @@ from geoseg.adaptation.result import (
 )
 from geoseg.adaptation.selector import Selector
 from geoseg.adaptation.source import open_source
-from geoseg.adaptation.source_scores import SourceScores
 from geoseg.adaptation.store import CandidateStore
 from geoseg.adaptation.trial import Trial, Tried
 from geoseg.config.adapt import AdaptSettings
@@ -182,11 +181,11 @@ def _as_it_was(task: _Task) -> Candidate:
 
 
 def _judge(task: _Task, trial: Trial) -> Judge:
-    package, ground = task.problem.package, task.problem.source
+    package = task.problem.package
     return Judge(
         trial.tried,
         package.reference,
-        None if ground is None else SourceScores(task.problem, ground),
+        trial.scores,
         names=package.classes.names,
         seed=task.problem.settings.seed,
         evidence=Evidence.of(task.evidence) if package.reference is not None else UNKNOWN,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geoseg.adaptation.guard import LIMITS, Anchor, Finding, judge, refused, undone
+from geoseg.adaptation.guard import LIMITS, Anchor, Finding, Limits, away, judge, refused, undone, unproven
 from geoseg.adaptation.plan import STATISTICS
 from geoseg.adaptation.result import CandidateScore, GuardVerdict
 from geoseg.adaptation.selector import Sight
@@ -18,6 +18,7 @@ from geoseg.shift.priors import corrected_prior, jensen_shannon
 from geoseg.shift.report import ShiftReport
 
 _LEAST_RISE = 0.005
+_PROVABLE = "adabn"
 
 UNWITNESSED = (
     "no correction of bands or statistics makes the map steadier, so nothing but what it learnt itself speaks for it"
@@ -88,11 +89,18 @@ class Judge:
         self._names = names
         self._seed = seed
         self._evidence = evidence
+        left = evidence.layers_left
+        self._undone = None if left is None else undone(left, evidence.far, LIMITS)
         self._source, *self._corrected = anchors_of(tried, reference, prior_shift=evidence.prior_shift)
 
     @property
     def corrections(self) -> tuple[str, ...]:
-        """Labels of the candidates without learnt weights that pass, the steadiest first."""
+        """Labels of the candidates without learnt weights that learning may begin at, the steadiest first.
+
+        None where only labelled ground speaks for them: the maps of such a target teach nothing.
+        """
+        if self._undone is not None:
+            return ()
         return tuple(each.label for each in self._ordered(learnt=False) if self._correction(each).refusal is None)
 
     def decide(self) -> Decision:
@@ -107,7 +115,7 @@ class Judge:
             findings[each.label] = self._correction(each)
             if chosen is self._tried[0] and findings[each.label].refusal is None:
                 chosen = each
-        witness = chosen is not self._tried[0]
+        witness = chosen is not self._tried[0] and self._undone is None
         for each in self._ordered(learnt=True):
             steadier = each.score > chosen.score
             findings[each.label] = self._learnt(each, with_source=steadier, witness=witness)
@@ -126,16 +134,33 @@ class Judge:
         """Of a candidate whose weights are the model's: it cannot have learnt anything wrong.
 
         Where matching brings the layers back, the model as it was has seen wrong numbers, and what it was sure of is
-        not asked.
+        not asked. Where it does not, labelled ground in the look of the target has to speak for the candidate.
         """
-        left, limits = self._evidence.layers_left, LIMITS
-        if left is not None:
-            reason = undone(left, self._evidence.far, LIMITS)
-            if reason is not None and tried.sight is not None:
-                return refused(reason)
-            limits = replace(LIMITS, agreement=0.0)
+        if self._undone is not None and tried.sight is not None and not self._can_be_proven(tried):
+            return refused(self._undone)
         anchors = [self._source, *(each for each in self._corrected if each.family != family_of(tried))]
-        return judge(tried.sight, anchors, _unknown, names=self._names, seed=self._seed, limits=limits)
+        found = judge(tried.sight, anchors, _unknown, names=self._names, seed=self._seed, limits=self._limits())
+        if self._undone is None or found.refusal is not None:
+            return found
+        return replace(found, refusal=self._unproven(tried))
+
+    def _limits(self) -> Limits:
+        """For a correction. A model that is lost is steady by chance: its map may be of one class."""
+        if self._evidence.layers_left is None:
+            return LIMITS
+        known = replace(LIMITS, agreement=0.0)
+        lost = self._undone is not None and self._evidence.far >= LIMITS.lost
+        return replace(known, gain=-np.inf, p_value=np.inf) if lost else known
+
+    def _can_be_proven(self, tried: Tried) -> bool:
+        """Whether labelled ground can tell: curves that match bands undo the dressing whatever the target shows."""
+        return self._scores is not None and tried.adapter == _PROVABLE
+
+    def _unproven(self, tried: Tried) -> str | None:
+        if self._scores is None or tried.sight is None:
+            return None
+        reason = away(tried.sight.far, LIMITS)
+        return unproven(self._scores.dressed.rise(tried.load()), LIMITS) if reason is None else reason
 
     def _learnt(self, tried: Tried, *, with_source: bool, witness: bool) -> Finding:
         anchors = [self._source, *self._corrected]

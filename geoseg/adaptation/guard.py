@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.adaptation.rise import Rise
 from geoseg.adaptation.selector import Sight
 from geoseg.models.reference import Numbers
 from geoseg.shift.consistency import Consistency
@@ -47,6 +48,15 @@ class Limits:
 
     far: float = 0.05
     """Largest share of pixels with features unlike nearly all of the reference."""
+
+    lost: float = 0.5
+    """Share of pixels with such features from which on the steadiness of the model as it was means nothing."""
+
+    dressed: float = 0.1
+    """Least rise of the mean IoU on labelled ground in the look of the target, where matching undoes too little."""
+
+    reached: float = 0.5
+    """Least mean IoU there: below it a candidate is no model of that look, however much it gained."""
 
 
 LIMITS = Limits()
@@ -145,6 +155,35 @@ def undone(left: float, far: float, limits: Limits) -> str | None:
             f"the ground itself is new: the features of {far:.0%} of the pixels are unlike the reference's, "
             f"at most {limits.far:.0%} may be"
         )
+    return None
+
+
+def away(far: float | None, limits: Limits) -> str | None:
+    """Why a candidate does not know the target either; None where it does.
+
+    Args:
+        far: share of the pixels with features unlike nearly all of the reference, as the candidate sees them.
+        limits: from where on a model is lost.
+    """
+    if far is None or far < limits.lost:
+        return None
+    return f"with it too the features of {far:.0%} of the pixels are unlike the reference's"
+
+
+def unproven(rise: Rise, limits: Limits) -> str | None:
+    """Why labelled ground in the look of the target does not speak for a candidate; None where it does.
+
+    Args:
+        rise: what it gains there.
+        limits: what it has to.
+    """
+    told = f"on labelled ground in the look of the target its mean IoU goes from {rise.before:.2f} to {rise.after:.2f}"
+    if rise.gain < limits.dressed:
+        return f"{told}, a rise of less than {limits.dressed:g}"
+    if rise.after < limits.reached:
+        return f"{told}, which stays below {limits.reached:g}"
+    if rise.p_value >= limits.p_value:
+        return f"{told}, which may be chance (p = {rise.p_value:.2f})"
     return None
 
 

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.adaptation.candidate import Candidate, Problem
-from geoseg.models.reference import Numbers
+from geoseg.models.reference import FeatureStatistics, Numbers
 from geoseg.shift.consistency import Consistency, view_consistency
+from geoseg.shift.features import Listener, distances_of, picked_features
 from geoseg.shift.forward import Forward, softmax_of
+from geoseg.shift.measure import FAR_PERCENT
 from geoseg.shift.windows import WindowSample
 
 _CONFIDENT = 0.1
+_MOST_FEATURES = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,6 +37,9 @@ class Sight:
 
     shares: Numbers
     """(classes,) of the valid pixels, by its map."""
+
+    far: float | None = None
+    """Share of the pixels whose features are farther than 99 % of the reference's; None where that is not known."""
 
     @property
     def score(self) -> float:
@@ -64,12 +70,14 @@ class Selector:
         found = _decisions(forward, images, self._valid)
         if found is None:
             return None
-        classes, confidence, count = found
+        classes, confidence, count, features = found
+        reference = self._problem.package.reference
         return Sight(
             consistency=view_consistency(forward, images, self._valid),
             classes=classes,
             confident=_largest(confidence, _CONFIDENT),
             shares=np.bincount(classes, minlength=count) / max(1, len(classes)),
+            far=None if reference is None else far_share(reference.features, features),
         )
 
     def _images(self, candidate: Candidate) -> Tensor:
@@ -83,21 +91,35 @@ def is_finite(state: Mapping[str, Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in state.values() if tensor.is_floating_point())
 
 
+def far_share(reference: FeatureStatistics, features: NDArray[np.float32]) -> float | None:
+    """Share of features (pixels, features) that are farther than 99 % of the reference's; None where there are none."""
+    if not len(features) or features.shape[1] != len(reference.mean):
+        return None
+    distances = distances_of(reference, torch.from_numpy(features.T[None, :, :, None]))
+    return float((distances > float(reference.distances[FAR_PERCENT])).float().mean())
+
+
 def _decisions(
     forward: Forward, images: Tensor, valid: Tensor
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], int] | None:
-    """Class and confidence of each valid pixel, and how many classes there are; None where one is not finite."""
-    classes, confidences, count, begun = [], [], 1, 0
-    for logits in forward.batches(images):
-        count = logits.shape[1]
-        probabilities = softmax_of(logits, forward.calibration).movedim(1, -1)[valid[begun : begun + len(logits)]]
-        begun += len(logits)
-        confidence, chosen = probabilities.max(dim=1)
-        if not torch.isfinite(confidence).all():
-            return None
-        classes.append(chosen.to(torch.uint8))
-        confidences.append(confidence)
-    return torch.cat(classes).numpy(), torch.cat(confidences).numpy(), count
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], int, NDArray[np.float32]] | None:
+    """Class and confidence of each valid pixel, how many classes there are, and features of some of the pixels.
+
+    None where a confidence is not finite.
+    """
+    classes, confidences, features, count, begun = [], [], [], 1, 0
+    most = max(1, _MOST_FEATURES // max(1, len(images)))
+    with Listener(forward.network) as listener:
+        for logits in forward.batches(images):
+            count = logits.shape[1]
+            there = valid[begun : begun + len(logits)]
+            begun += len(logits)
+            confidence, chosen = softmax_of(logits, forward.calibration).movedim(1, -1)[there].max(dim=1)
+            if not torch.isfinite(confidence).all():
+                return None
+            classes.append(chosen.to(torch.uint8))
+            confidences.append(confidence)
+            features += picked_features(listener.features, there, most=most)
+    return torch.cat(classes).numpy(), torch.cat(confidences).numpy(), count, np.concatenate(features)
 
 
 def _largest(numbers: NDArray[np.float32], share: float) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from geoseg.adaptation.candidate import Candidate, Problem, SourceGround
+from geoseg.adaptation.dressed import DressedGround
 from geoseg.data.chips import IGNORED
 from geoseg.shift.consistency import classes_of
 
@@ -19,14 +21,26 @@ from geoseg.shift.consistency import classes_of
 class SourceScores:
     """Mean IoU on held-out chips of the source, normalised as those of the source are."""
 
-    def __init__(self, problem: Problem, ground: SourceGround) -> None:
-        """Score the model as it was."""
+    def __init__(self, problem: Problem, ground: SourceGround, source: Candidate) -> None:
+        """Score the model as it was.
+
+        Args:
+            problem: whose package counts.
+            ground: held out from its training.
+            source: the model as it was, as the problem reads the bands.
+        """
         self._problem = problem
         self._ground = ground
+        self._source = source
         normalizer = replace(problem.package.normalizer, curves=())
         self._images = torch.from_numpy(normalizer.apply(ground.chips, ground.valid))
         self.before = self._score(problem.package.network.state_dict())
         """Of the model as it was, 0 to 1."""
+
+    @cached_property
+    def dressed(self) -> DressedGround:
+        """The same ground in the look of the target."""
+        return DressedGround(self._problem, self._ground, self._source)
 
     def after(self, candidate: Candidate) -> float:
         """Of a candidate, 0 to 1: with its own statistics of batch normalisation or the source's, what is better.

@@ -12,6 +12,7 @@ from geoseg.adaptation.averaging import averaged
 from geoseg.adaptation.candidate import Candidate, Problem, state_of
 from geoseg.adaptation.plan import SOURCE, STATISTICS, Ranked, Run, beginning_at, named_for
 from geoseg.adaptation.selector import Selector, Sight
+from geoseg.adaptation.source_scores import SourceScores
 from geoseg.adaptation.store import CandidateStore, Stored
 from geoseg.config.predict import Progress
 from geoseg.errors import ModelError
@@ -80,6 +81,8 @@ class Trial:
         """The model as it was, then all candidates in the order they came."""
         self.broken: dict[str, str] = {}
         """Runs that broke off, with the reason; their candidates until then count."""
+        self.scores = None if problem.source is None else SourceScores(problem, problem.source, source)
+        """On labelled ground of the source, where there is any."""
 
     @property
     def source(self) -> Tried:

@@ -47,14 +47,18 @@ def problem(labelled_problem):
     return replace(found, source=replace(found.source, labels=labels))
 
 
+def as_it_was(problem):
+    return Candidate(adapter="source", label="source", state=state_of(problem.package.network))
+
+
 def test_other_statistics_alone_forget_nothing(problem):
-    scores = SourceScores(problem, problem.source)
+    scores = SourceScores(problem, problem.source, as_it_was(problem))
     assert scores.before == 1
     assert scores.after(list(AdaBn().candidates(problem, 60))[-1]) == 1
 
 
 def test_other_weights_forget(problem):
-    scores = SourceScores(problem, problem.source)
+    scores = SourceScores(problem, problem.source, as_it_was(problem))
     state = {
         name: -tensor if name == "segmentation_head.0.weight" else tensor
         for name, tensor in state_of(problem.package.network).items()
