@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from geoseg.config.settings import Settings
 from geoseg.config.vectorize import VectorFields
-from geoseg.vector.options import Method
+from geoseg.vector.options import MappingBy, Method
 
 TILE_MULTIPLE = 32
 """Networks halve the image up to five times: tile and overlap are multiples of this many pixels."""
@@ -152,7 +152,8 @@ class PredictSettings(VectorFields, MapFields):
     @property
     def needs_probabilities(self) -> bool:
         """True where polygons take the probability of each class."""
-        return self.vector and (self.smooth or bool(self.regularize))
+        by_probability = self.mapping_unit > 0 and self.mapping_by == "probability"
+        return self.vector and (self.smooth or by_probability or bool(self.regularize))
 
 
 class PredictOptions(TypedDict, total=False):
@@ -175,6 +176,7 @@ class PredictOptions(TypedDict, total=False):
     vector: bool
     probabilities: bool
     mapping_unit: float
+    mapping_by: MappingBy
     simplify: float
     simplify_method: Method
     smooth: bool

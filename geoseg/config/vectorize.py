@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from geoseg.config.settings import Settings
-from geoseg.vector.options import Method, VectorOptions
+from geoseg.vector.options import MappingBy, Method, VectorOptions
 
 
 def _split_names(value: object) -> object:
@@ -30,6 +30,11 @@ class VectorFields(Settings):
         ge=0,
         allow_inf_nan=False,
         description="Smallest polygon kept, square metres; smaller ones join a neighbour.",
+    )
+    mapping_by: MappingBy = Field(
+        default="border",
+        description="Which neighbour they join: the one with the longest common border, or by probability one of the "
+        "class that comes second in them.",
     )
     simplify: float = Field(
         default=0.0,
@@ -65,6 +70,7 @@ class VectorFields(Settings):
         """
         return VectorOptions(
             mapping_unit=self.mapping_unit,
+            mapping_by=self.mapping_by,
             simplify=self.simplify,
             simplify_method=self.simplify_method,
             smooth=self.smooth,

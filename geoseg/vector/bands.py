@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classes import ClassMap
+from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.vector.ahead import in_order
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.attributes import OpenPart, OpenRegions
@@ -131,3 +131,27 @@ def bands_of(
         return Band(below=window.bottom, arcs=shape.apply(arcs, ids, pixels), plain=shape.plain(arcs), certainty=part)
 
     return in_order(traced, enumerate(blocks), workers=workers)
+
+
+def second_classes(
+    blocks: Iterable[BlockPixels], regions: Regions, classes: ClassMap, *, workers: int
+) -> NDArray[np.uint8]:
+    """Class (regions,) that is the most probable after a region's own, by the mean over its pixels; 255 for none.
+
+    Args:
+        blocks: the raster, cut as the regions were found in it; drawn in the caller's thread.
+        regions: which region each pixel belongs to.
+        classes: the legend.
+        workers: threads.
+    """
+    certainty = OpenRegions(regions.table, classes)
+
+    def measured(numbered: tuple[int, BlockPixels]) -> OpenPart:
+        number, pixels = numbered
+        ids = regions.block_ids(number, pixels.class_ids)
+        return certainty.measure(ids, pixels.window.row, confidence=None, probabilities=pixels.probabilities)
+
+    for part in in_order(measured, enumerate(blocks), workers=workers):
+        certainty.add(part)
+    second = certainty.of(np.arange(1, len(regions.table) + 1)).second_class
+    return np.where(second < 0, NODATA_ID, second).astype(np.uint8)

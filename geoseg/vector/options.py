@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MappingBy = Literal["border", "probability"]
 Method = Literal["dp", "vw"]
 
 
@@ -14,6 +15,10 @@ class VectorOptions:
 
     mapping_unit: float = 0.0
     """Smallest region kept, m² on the ground, or pixels without a CRS; 0 keeps all."""
+
+    mapping_by: MappingBy = "border"
+    """Which neighbour a smaller one joins: the one with the longest common border, or one of its second class, by the
+    mean of the probabilities, where it has such a neighbour."""
 
     simplify: float = 0.0
     """How far a boundary may move when vertices are left out, m on the ground, or pixels without a CRS; 0 keeps all."""

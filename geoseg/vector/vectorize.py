@@ -19,10 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, OutputError, SceneError
 from geoseg.georef import GeoRef
+from geoseg.vector.bands import second_classes
 from geoseg.vector.blocks import BLOCK_ROWS, ClassRasters, ClassSource
 from geoseg.vector.columns import BOUNDARIES, FOOTPRINTS
 from geoseg.vector.generalize import Merges, generalize
@@ -76,7 +78,7 @@ def vectorize(
         classes: the legend.
         options: what becomes of the regions.
         record: how the map was made, for the file.
-        progress: is told rows done and rows to do; every row counts twice, once for each reading.
+        progress: is told rows done and rows to do; every row counts as often as it is read, two or three times.
 
     Raises:
         ConfigError: if boundaries are to be smoothed without probabilities, or the ending of `out` says no format.
@@ -84,8 +86,7 @@ def vectorize(
         OutputError: if the file or a scratch file cannot be written.
     """
     refuse_suffix(out)
-    if options.smooth and rasters.probabilities is None:
-        raise ConfigError("smooth needs the probabilities of the classes: give their raster, or leave smooth out")
+    _require_probabilities(rasters, options)
     if rasters.confidence is None:
         options = replace(options, review=0)
     workers = options.workers or os.cpu_count() or 1
@@ -98,7 +99,8 @@ def vectorize(
             if options.regularize
             else None,
         )
-        tell = _Rows(2 * source.georef.height, progress)
+        by_probability = options.mapping_unit > 0 and options.mapping_by == "probability"
+        tell = _Rows((3 if by_probability else 2) * source.georef.height, progress)
         regions = find_regions(
             source.class_blocks(tell, rows=BLOCK_ROWS),
             areas=source.areas,
@@ -106,7 +108,9 @@ def vectorize(
             workers=workers,
         )
         _refuse_unknown_classes(rasters.class_raster, regions.table, classes)
-        regions, merges = _generalized(regions, options.mapping_unit, source.area_scale)
+        blocks = source.pixel_blocks(tell, rows=BLOCK_ROWS) if by_probability else None
+        second = None if blocks is None else second_classes(blocks, regions, classes, workers=workers)
+        regions, merges = _generalized(regions, options.mapping_unit, source.area_scale, second)
         if not options.strict:
             regions = cut_giants(regions, MOST_SIDES)
         making = LayerMaking(source, regions, classes, options)
@@ -121,13 +125,24 @@ def _tables(making: LayerMaking, record: RunRecord, grid: GeoRef) -> list[Table]
     return [summary_table(making.summaries()), run_table(record, grid)]
 
 
-def _generalized(regions: Regions, mapping_unit: float, area_scale: float) -> tuple[Regions, Merges | None]:
+def _require_probabilities(rasters: ClassRasters, options: VectorOptions) -> None:
+    if rasters.probabilities is not None:
+        return
+    if options.smooth:
+        raise ConfigError("smooth needs the probabilities of the classes: give their raster, or leave smooth out")
+    if options.mapping_by == "probability":
+        raise ConfigError("mapping_by probability needs those of the classes: give their raster, or join by border")
+
+
+def _generalized(
+    regions: Regions, mapping_unit: float, area_scale: float, second: NDArray[np.uint8] | None
+) -> tuple[Regions, Merges | None]:
     """The regions once none is below the mapping unit, and what that did."""
     if regions.borders is None:
         return regions, None
     before = regions.table
     smallest = math.ceil(mapping_unit * (1.0 if before.areas is None else area_scale))
-    table, new_ids = generalize(before, regions.borders, smallest)
+    table, new_ids = generalize(before, regions.borders, smallest, second=second)
     merges = Merges.between(before, table, new_ids, smallest)
     log.info(
         "mapping unit of %g %s: %d of %d regions were smaller, %d polygons are left; %d px changed their class",

@@ -20,6 +20,7 @@ def test_every_option_of_the_library_is_passed_on():
     given = {
         "mapping_unit": 900.0,
         "simplify": 2.5,
+        "mapping_by": "probability",
         "simplify_method": "vw",
         "smooth": True,
         "boundaries": True,

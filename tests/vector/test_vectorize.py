@@ -341,3 +341,29 @@ def test_strict_polygons_are_those_of_gdal(tmp_path):
     shapes = rasterio.features.shapes(class_ids, mask=class_ids != 255, connectivity=4, transform=NORTH_UP)
     gdal = [(int(value), shapely.geometry.shape(outline)) for outline, value in shapes]
     assert ours == sorted((value, shapely.to_wkb(shapely.normalize(outline))) for value, outline in gdal)
+
+
+@pytest.mark.parametrize(("by", "joined"), [("border", "crops & fields"), ("probability", "forest")])
+def test_small_regions_join_by_border_or_by_their_second_class(tmp_path, by, joined):
+    class_ids = np.full((8, 8), 9, dtype=np.uint8)
+    class_ids[:, :3] = 4
+    class_ids[3, 3] = 0  # one side beside forest, three beside crops
+    run(tmp_path, class_ids)
+    georef = GeoRef(crs=UTM, transform=NORTH_UP, height=8, width=8)
+    percent = np.zeros((3, 8, 8), dtype=np.uint8)
+    for band, class_id in enumerate(CLASSES.ids):
+        percent[band][class_ids == class_id] = 100
+    percent[:, 3, 3] = 40, 55, 5  # forest, water, crops
+    with probabilities_writer(tmp_path / "probabilities.tif", georef, CLASSES) as writer:
+        writer.write(georef.window, percent)
+    vectorize(
+        ClassRasters(class_raster=tmp_path / "classes.tif", probabilities=tmp_path / "probabilities.tif"),
+        tmp_path / "out.gpkg",
+        classes=CLASSES,
+        options=VectorOptions(mapping_unit=10.0, mapping_by=by),
+        record=RECORD,
+    )
+    layer = geopandas.read_file(tmp_path / "out.gpkg", layer="landcover")
+    grown = {"forest": 24, "crops & fields": 39}
+    grown[joined] += 1
+    assert dict(zip(layer.class_name, layer.area_px, strict=True)) == grown
