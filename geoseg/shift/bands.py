@@ -54,12 +54,8 @@ def band_correlations(sample: WindowSample) -> Numbers:
     centred -= centred.mean(axis=1, keepdims=True)
     covariance = centred @ centred.T / centred.shape[1]
     variances = covariance.diagonal()
-    return np.divide(
-        covariance,
-        np.sqrt(np.outer(variances, variances)),
-        out=np.full_like(covariance, np.nan),
-        where=np.outer(variances, variances) > 0,
-    )
+    products = np.sqrt(np.outer(variances, variances))
+    return np.asarray(np.divide(covariance, products, out=np.full_like(covariance, np.nan), where=products > 0))
 
 
 def band_distances(reference: Numbers, target: Numbers) -> Numbers:
