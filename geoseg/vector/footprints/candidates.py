@@ -18,6 +18,18 @@ _LEAST_RING = 3
 _RIGHT_ANGLE = np.sin(np.radians(1))
 """Cosine of the corners that count as right angles, at most."""
 
+_MISFIT = 0.25
+"""How much more than the raw polygon an outline may differ from the target, px² for each pixel of contour."""
+
+_ONE_RING = 2
+"""Entries of the rings of a contour without holes."""
+
+_SMALLEST_CIRCLE = 4.0
+"""Radius below which nothing is taken for a circle, px; more where probabilities are blurred."""
+
+_ROUND, _ROUGH = 0.04, 0.25
+"""How far a circle's contour may be from it, as a share of the radius and in px more."""
+
 _OTHERS = ((RIGHT, 0.5), (DIAGONAL, 1.0), (ANY, 1.0), (ANY, 0.5))
 """Kinds of walls and shares of the shortest length that are tried where long right-angled walls are not enough."""
 
@@ -28,8 +40,9 @@ _TOLERANCES = (0.7, 0.35)
 def best_outline(evidence: Evidence, shortest: float) -> shapely.Polygon:
     """The most regular outline whose soft IoU is not below that of the raw polygon.
 
-    Right-angled outlines come first, then those with diagonals, with walls of any angle, the contour of one half, and
-    the raw polygon.
+    Right-angled outlines are taken where they are close. Otherwise the choice is among them and those with diagonals
+    and with walls of any angle: each corner must save some area that the outline would differ from the target. What
+    is round gets a circle. Where nothing of that fits, the outline follows the contour of one half.
 
     Args:
         evidence: what is known of the building.
@@ -39,6 +52,9 @@ def best_outline(evidence: Evidence, shortest: float) -> shapely.Polygon:
     Returns:
         A valid polygon in the scene's pixel coordinates.
     """
+    circle = _circle(evidence)
+    if circle is not None and _fits(circle, evidence, shortest):
+        return circle
     plain = _walled(evidence, RIGHT, shortest)
     near = plain is not None and _fits(plain, evidence, (shortest + evidence.blur) / 2)
     if plain is not None and near and evidence.misfit(plain) <= evidence.misfit(evidence.raw):
@@ -52,7 +68,22 @@ def best_outline(evidence: Evidence, shortest: float) -> shapely.Polygon:
 
 
 def _fits(outline: shapely.Polygon, evidence: Evidence, farthest: float) -> bool:
-    return evidence.suits(outline) and evidence.distance(outline) <= farthest
+    if not evidence.suits(outline) or evidence.distance(outline) > farthest:
+        return False
+    return evidence.misfit(outline) <= evidence.misfit(evidence.raw) + _MISFIT * len(evidence.points)
+
+
+def _circle(evidence: Evidence) -> shapely.Polygon | None:
+    """A circle of the contour's area, where the contour is round: at small sizes squares are round too."""
+    shell = shapely.Polygon(evidence.points[: evidence.rings[1]])
+    radius = np.sqrt(shell.area / np.pi)
+    if len(evidence.rings) > _ONE_RING or radius < _SMALLEST_CIRCLE * (1 + evidence.blur / 2):
+        return None
+    far = np.hypot(*(evidence.points - shapely.get_coordinates(shell.centroid)).T)
+    if np.abs(far - radius).max() > _ROUND * radius + _ROUGH:
+        return None
+    circle = shell.centroid.buffer(radius, quad_segs=8)
+    return _polygon([shapely.get_coordinates(circle)], evidence)
 
 
 def _cost(outline: shapely.Polygon) -> int:
@@ -108,6 +139,7 @@ def _polygon(rings: list[NDArray[np.float64]], evidence: Evidence) -> shapely.Po
     """The polygon of a shell and its holes, if they make a valid one."""
     if any(len(ring) < _LEAST_RING or not np.isfinite(ring).all() for ring in rings):
         return None
-    shell, *holes = (ring + (evidence.window.col, evidence.window.row) for ring in rings)
+    origin = np.array([evidence.window.col, evidence.window.row])
+    shell, *holes = (ring + origin for ring in rings)
     polygon = shapely.Polygon(shell, holes)
     return polygon if polygon.is_valid and polygon.area > 0 else None

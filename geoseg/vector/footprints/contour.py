@@ -128,4 +128,4 @@ def _squared_distance(x: float, y: float, begin: NDArray[np.float64], end: NDArr
     length = along * along + down * down
     part = ((x - begin[0]) * along + (y - begin[1]) * down) / length if length > 0 else 0.0
     part = min(max(part, 0.0), 1.0)
-    return (x - begin[0] - part * along) ** 2 + (y - begin[1] - part * down) ** 2
+    return float((x - begin[0] - part * along) ** 2 + (y - begin[1] - part * down) ** 2)

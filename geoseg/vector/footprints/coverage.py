@@ -63,7 +63,7 @@ def _add_side(sums: NDArray[np.float64], x0: float, y0: float, x1: float, y1: fl
 def _add_in_row(sums: NDArray[np.float64], x0: float, x1: float, area: float) -> None:
     """The part of a side in one row of pixels: `area` per pixel right of it."""
     last = len(sums) - 2.0
-    left, right = min(max(min(x0, x1), 0.0), last), min(max(max(x0, x1), 0.0), last)
+    left, right = min(max(min(x0, x1), 0.0), last), min(max(x0, x1, 0.0), last)
     first, end = int(np.floor(left)), int(np.ceil(right))
     if end <= first + 1:
         _add_in_pixel(sums, first, (left + right) / 2 - first, area)

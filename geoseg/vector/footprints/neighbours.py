@@ -99,7 +99,7 @@ def _boxes(footprints: Sequence[shapely.Polygon], raw: Sequence[shapely.Polygon]
     own = shapely.bounds(np.array(raw))
     bounds[: len(raw), :2] = np.minimum(bounds[: len(raw), :2], own[:, :2])
     bounds[: len(raw), 2:] = np.maximum(bounds[: len(raw), 2:], own[:, 2:])
-    return shapely.box(*(bounds + np.array([-1, -1, 1, 1]) * _COMMON).T)
+    return np.asarray(shapely.box(*(bounds + np.array([-1, -1, 1, 1]) * _COMMON).T))
 
 
 def _overlap(one: shapely.Polygon, other: shapely.Polygon) -> bool:

@@ -16,7 +16,7 @@ RIGHT, DIAGONAL, ANY = 2, 4, 5
 """How many kinds of walls there are: along and across the main direction, with diagonals, with any angle."""
 
 FREE = 4
-"""The kind of a wall of any angle; the normals of kinds 0 to 3 are quarters and eighths of a turn from the direction."""
+"""The kind of a wall of any angle; kinds 0 and 1 are along and across the main direction, 2 and 3 between them."""
 
 _MOST = 480
 """The most points of a ring at which walls may begin."""
@@ -126,9 +126,9 @@ def _deviation(scatter: tuple[float, float, float], normals: NDArray[np.float64]
     """Squared distances of a piece of contour from the best wall of a kind."""
     xx, xy, yy = scatter
     if kind == FREE:
-        return (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy * xy)
+        return float((xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy * xy))
     normal = normals[kind]
-    return normal[0] * xx + normal[1] * xy + normal[2] * yy
+    return float(normal[0] * xx + normal[1] * xy + normal[2] * yy)
 
 
 @compiled

@@ -38,11 +38,11 @@ def soft_target(inside: NDArray[np.bool_], probability: NDArray[np.float64]) -> 
 def _fraction(inside: NDArray[np.bool_], probability: NDArray[np.float64], row: int, col: int) -> float:
     if inside[row, col]:
         near = _squared_distance(inside, probability, row, col, 0) <= REACH * REACH
-        return max(probability[row, col], 0.5 + _HALF) if near else 1.0
+        return float(max(probability[row, col], 0.5 + _HALF)) if near else 1.0
     to_own = _squared_distance(inside, probability, row, col, 1)
     if to_own > REACH * REACH or _squared_distance(inside, probability, row, col, 2) <= to_own:
         return 0.0
-    return min(probability[row, col], 0.5 - _HALF)
+    return float(min(probability[row, col], 0.5 - _HALF))
 
 
 @compiled

@@ -70,12 +70,10 @@ def corners(walls: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 @compiled
 def _rings(walls: NDArray[np.float64]) -> NDArray[np.int64]:
     """First wall of every ring, and the number of walls."""
-    begins = [0]
-    for wall in range(1, len(walls)):
-        if walls[wall, RING] != walls[wall - 1, RING]:
-            begins.append(wall)
-    begins.append(len(walls))
-    return np.array(begins)
+    begins = np.flatnonzero(walls[1:, RING] != walls[:-1, RING]) + 1
+    rings = np.zeros(len(begins) + 2, dtype=np.int64)
+    rings[1:-1], rings[-1] = begins, len(walls)
+    return rings
 
 
 @compiled
@@ -118,10 +116,8 @@ def fit_walls(walls: NDArray[np.float64], target: NDArray[np.float64], blur: flo
 @compiled
 def _inside(points: NDArray[np.float64], height: int, width: int) -> bool:
     """True where all points are finite and in the raster."""
-    for x, y in points:
-        if not (0 <= x <= width and 0 <= y <= height):
-            return False
-    return True
+    x, y = points[:, 0], points[:, 1]
+    return bool(np.all((x >= 0) & (x <= width) & (y >= 0) & (y <= height)))
 
 
 @compiled
@@ -178,7 +174,7 @@ def _value_at(values: NDArray[np.float64], x: float, y: float) -> float:
     right, down = x - col, y - row
     upper = values[row, col] * (1 - right) + values[row, col + 1] * right
     lower = values[row + 1, col] * (1 - right) + values[row + 1, col + 1] * right
-    return upper * (1 - down) + lower * down
+    return float(upper * (1 - down) + lower * down)
 
 
 @compiled
@@ -253,8 +249,8 @@ def _loss(ring: NDArray[np.float64], lengths: NDArray[np.float64], wall: int) ->
     first, last = max(lengths[before], 0.0), max(lengths[after], 0.0)
     turn = np.cos(ring[before, ANGLE] - ring[after, ANGLE])
     if turn > _SAME:
-        return 2 * lengths[wall] * first * last / max(first + last, 1e-9)
-    return lengths[wall] * min(first, last) if turn < -_SAME else lengths[wall] ** 2 / 2
+        return float(2 * lengths[wall] * first * last / max(first + last, 1e-9))
+    return float(lengths[wall] * (min(first, last) if turn < -_SAME else lengths[wall] / 2))
 
 
 @compiled
