@@ -107,6 +107,7 @@ def _outputs(prediction: Prediction) -> dict[str, Path]:
         "confidence": prediction.confidence,
         "probabilities": prediction.probabilities,
         "geopackage": prediction.geopackage,
+        "stac_item": prediction.stac_item,
     }
     return {layer: path for layer, path in layers.items() if path is not None}
 

@@ -42,7 +42,12 @@ def fails(capsys, folder, message, *arguments):
 def test_a_good_scene_passes_so_that_the_failures_below_mean_something(scene, tiny_model, tmp_path, capsys):
     assert predict(scene, "--model", tiny_model, "-o", tmp_path / "out") == 0
     made = [Path(line) for line in capsys.readouterr().out.splitlines() if line.startswith(str(tmp_path))]
-    assert [path.name for path in made] == ["scene.classes.tif", "scene.confidence.tif", "scene.gpkg"]
+    assert [path.name for path in made] == [
+        "scene.classes.tif",
+        "scene.confidence.tif",
+        "scene.gpkg",
+        "scene.stac.json",
+    ]
     assert all(path.stat().st_size for path in made)
 
 

@@ -38,6 +38,7 @@ def calls(monkeypatch):
             confidence=folder / "a.confidence.tif",
             probabilities=None,
             geopackage=folder / "a.gpkg",
+            stac_item=folder / "a.stac.json",
             grid=GRID,
             classes=(WATER, ROAD),
             seconds=1.5,
@@ -109,6 +110,7 @@ def test_json_is_all_that_stands_on_stdout(capsys):
         "class_raster": "out/a.classes.tif",
         "confidence": "out/a.confidence.tif",
         "geopackage": "out/a.gpkg",
+        "stac_item": "out/a.stac.json",
     }
     assert scenes[0]["classes"][0]["area_m2"] == 150_000.0
     assert scenes[1] == {"scene": "bad.tif", "error": "bad.tif: cannot be read"}
