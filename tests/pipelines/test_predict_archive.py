@@ -47,7 +47,7 @@ def mapped(monkeypatch):
             confidence=class_raster,
             probabilities=None,
             geopackage=None,
-            stac_item=class_raster.with_name("x.stac.json"),
+            stac_item=class_raster,
             grid=GRID,
             classes=(),
             seconds=1.0,
