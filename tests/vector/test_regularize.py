@@ -134,15 +134,16 @@ def test_a_cut_corner_and_a_round_house_are_not_made_square() -> None:
 @given(
     coarse=hnp.arrays(np.float64, (6, 7), elements=st.floats(0, 1)),
     blur=st.floats(0.8, 2.0),
+    shortest=st.sampled_from([3.0, 9.0]),
     knows_probabilities=st.booleans(),
 )
 def test_any_buildings_get_valid_footprints_that_suit_and_leave_each_other_room(
-    coarse: np.ndarray, blur: float, *, knows_probabilities: bool
+    coarse: np.ndarray, blur: float, shortest: float, *, knows_probabilities: bool
 ) -> None:
     probabilities = np.clip(ndimage.gaussian_filter(np.kron(coarse, np.ones((5, 5))), blur), 0, 1)
     raw = raw_of(probabilities > 0.5)
     probability = reader(probabilities) if knows_probabilities else None
-    found = regularize(raw, probability)
+    found = regularize(raw, probability, shortest=shortest)
     assert len(found) == len(raw)
     assert all(each.geom_type == "Polygon" and each.is_valid and each.area > 0 for each in found)
     assert shared_area(found) < 1e-9
