@@ -127,12 +127,20 @@ class ClassSource:
         """True where the probability of each class is known."""
         return self._rasters.probabilities is not None
 
-    def class_percent(self, window: Window, position: int) -> NDArray[np.uint8]:
-        """Probability (height, width) of one class of the legend in a window, per cent; 255 where not valid."""
+    def class_against_others(self, window: Window, position: int) -> NDArray[np.float32]:
+        """How one class of the legend stands against the best other one, (height, width).
+
+        Its probability over the sum of both: one half where the map changes from it to any other, 0 where not valid.
+        """
         path = self._rasters.probabilities
         if path is None:
             raise ValueError("no probabilities were given")
-        return _percentages(path, self._probabilities, _read(self._probabilities, path, window, self._bands[position]))
+        percent = _percentages(path, self._probabilities, _read(self._probabilities, path, window, self._bands))
+        percent[percent == _UNKNOWN] = 0
+        own = percent[position].astype(np.float32)
+        percent[position] = 0
+        both = own + percent.max(axis=0)
+        return np.divide(own, both, out=np.zeros_like(own), where=both > 0)
 
     def areas(self, window: Window) -> NDArray[np.int64] | None:
         """Ground area of each pixel of a window, (height, width), in 1 / `area_scale` m²; None without a CRS.

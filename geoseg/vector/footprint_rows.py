@@ -22,13 +22,13 @@ from geoseg.vector.regularize import regularize
 from geoseg.vector.table import RegionTable
 from geoseg.window import Window
 
-PERCENT = 100
+_SHORTEST_PX, _SHORTEST_METRES = 3.0, 1.0  # wall of a footprint, whichever is longer
 _NEAR = 3  # px: what is farther apart than this cannot come to overlap
 _AROUND = 16  # px of probabilities that are read round a batch
 _HALF_TURN = 180.0
 
-PercentReader = Callable[[Window, int], NDArray[np.uint8]]
-"""Gives the probability (height, width), per cent, of the class at a position in the legend; 255 is unknown."""
+Reader = Callable[[Window, int], NDArray[np.float32]]
+"""Gives how the class at a position in the legend stands against others in a window (height, width), 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class FootprintRows:
         classes: ClassMap,
         names: tuple[str, ...],
         georef: GeoRef,
-        probabilities: PercentReader | None,
+        probabilities: Reader | None,
     ) -> None:
         """Know the regions.
 
@@ -64,7 +64,7 @@ class FootprintRows:
             classes: the legend.
             names: the classes of buildings.
             georef: grid of the raster.
-            probabilities: of the classes; None where only the regions are known.
+            probabilities: how classes stand against others; None where only the regions are known.
 
         Raises:
             ConfigError: if one is not in the legend.
@@ -76,6 +76,7 @@ class FootprintRows:
         self._table, self._names, self._georef = table, class_names(classes), georef
         self._positions, self._probabilities = classes.indices_of_ids(), probabilities
         self._waiting = np.isin(table.class_ids, [entry.id for entry in self._wanted])
+        self._shortest = max(_SHORTEST_PX, _SHORTEST_METRES / (georef.gsd or math.inf))
         self._made = _Made(polygons=[], bottoms=np.empty(0))
 
     def batches(self, outlines: Outlines) -> Iterator[pa.RecordBatch]:
@@ -91,7 +92,8 @@ class FootprintRows:
         self._made = self._made.reaching(float(still.min()) - _NEAR if len(still) else math.inf)
 
     def _rows(self, region_ids: NDArray[np.int32], raw: list[shapely.Polygon], class_id: int) -> pa.RecordBatch:
-        footprints = regularize(raw, self._probability(raw, class_id), fixed=self._made.polygons)
+        probability = self._probability(raw, class_id)
+        footprints = regularize(raw, probability, shortest=self._shortest, fixed=self._made.polygons)
         self._made = _Made(
             polygons=[*self._made.polygons, *footprints],
             bottoms=np.concatenate([self._made.bottoms, shapely.bounds(footprints)[:, 3]]),
@@ -122,14 +124,13 @@ class FootprintRows:
         inside = around.intersect(self._georef.window)
         if inside is None:
             return None
-        percent = self._probabilities(inside, int(self._positions[class_id]))
+        known = self._probabilities(inside, int(self._positions[class_id]))
 
         def probability(window: Window) -> NDArray[np.floating]:
             found = np.zeros(window.shape, dtype=np.float32)
             part = window.intersect(inside)
             if part is not None:
-                values = percent[part.slices_in(inside)]
-                found[part.slices_in(window)] = np.where(values > PERCENT, 0, values) / PERCENT
+                found[part.slices_in(window)] = known[part.slices_in(inside)]
             return found
 
         return probability

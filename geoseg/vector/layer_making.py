@@ -59,7 +59,7 @@ class LayerMaking:
         self._shape = Shape.of(options, regions, classes, height=georef.height, gsd=georef.gsd)
         self._certainty = OpenRegions(regions.table, classes)
         self._review = ReviewList(options.review)
-        reader = source.class_percent if source.has_probabilities else None
+        reader = source.class_against_others if source.has_probabilities else None
         self._plain = Outliner()
         self._footprints = FootprintRows(regions.table, classes, options.regularize, georef, reader)
         self._lines = BoundaryLines(regions.table, classes, self._ground, joints=self._shape.joints)
