@@ -157,6 +157,17 @@ def test_a_boundary_runs_where_two_probabilities_are_equal(west: int, column: fl
     assert shapely.get_num_coordinates(left) == 5
 
 
+@pytest.mark.parametrize("block_rows", [1, 2, 3, 8])
+def test_a_slanting_boundary_is_one_line_in_any_blocks(block_rows: int) -> None:
+    class_ids = np.array([[0, 0, 1, 1]] * 8, dtype=np.uint8)
+    lead = np.arange(10, 18)[:, None]
+    first = np.where(class_ids == 0, 90, 0)
+    second = np.where(class_ids == 0, 90 - lead, 85 - lead)
+    left, _ = smoothed(class_ids, np.stack([first, second]).astype(np.uint8), block_rows=block_rows)
+    slope = [place for place in left.exterior.coords if place[0] > 0]
+    assert sorted(y for _, y in slope) == [0, 0.5, 7.5, 8]
+
+
 def test_where_both_pixels_speak_for_the_other_side_the_boundary_is_midway() -> None:
     class_ids = np.array([[0, 0, 1, 1]] * 3, dtype=np.uint8)
     left, right = smoothed(class_ids, np.stack([class_ids * 100, 100 - class_ids * 100]).astype(np.uint8))
