@@ -11,7 +11,6 @@ import pyarrow as pa
 from geoseg.classes import ClassMap
 from geoseg.vector.arcs import Arcs
 from geoseg.vector.attributes import OpenRegions
-from geoseg.vector.bands import Shape, bands_of
 from geoseg.vector.blocks import BlockPixels, ClassSource
 from geoseg.vector.boundaries import BoundaryLines, Ground
 from geoseg.vector.columns import BOUNDARIES, CLASS_COLUMN, FOOTPRINTS, LANDCOVER, REVIEW, LandcoverRows, Provenance
@@ -27,6 +26,7 @@ from geoseg.vector.rings import Outliner
 from geoseg.vector.spool import Spool
 from geoseg.vector.style import boundary_style, footprint_style, polygon_style, review_style
 from geoseg.vector.summary import ClassSummary, summarize
+from geoseg.vector.tracing import Shape, traced_blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +137,13 @@ class LayerMaking:
 
     def _arcs(self, blocks: Iterable[BlockPixels], spool: Spool | None, workers: int) -> Iterator[tuple[int, Arcs]]:
         """Arcs of the blocks, with the first row below each; notes on the way what else is wanted of a block."""
-        for band in bands_of(blocks, self._regions, self._shape, self._certainty, workers=workers):
-            self._certainty.add(band.certainty)
-            if band.plain is not None:
-                self._plain.add(band.plain)
+        for block in traced_blocks(blocks, self._regions, self._shape, self._certainty, workers=workers):
+            self._certainty.add(block.certainty)
+            if block.plain is not None:
+                self._plain.add(block.plain)
             if spool is not None:
-                spool.write(self._lines.add(band.arcs))
-            yield band.below, band.arcs
+                spool.write(self._lines.add(block.arcs))
+            yield block.below, block.arcs
 
     def _buildings(self, outlines: Outlines) -> Outlines:
         """The regions, those that are buildings as they were traced: footprints are better than that or not at all."""

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassMap
 from geoseg.errors import ConfigError, OutputError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.vector.bands import second_classes
 from geoseg.vector.blocks import BLOCK_ROWS, ClassRasters, ClassSource
 from geoseg.vector.columns import BOUNDARIES, FOOTPRINTS
 from geoseg.vector.generalize import Merges, generalize
@@ -36,6 +35,7 @@ from geoseg.vector.regions import Regions, RegionTable, find_regions, relabelled
 from geoseg.vector.run_table import RunRecord, run_table
 from geoseg.vector.spool import Spool
 from geoseg.vector.summary import ClassSummary, summary_table
+from geoseg.vector.tracing import second_classes
 from geoseg.vector.vector_file import holds_one_layer, refuse_suffix, write_vector
 from geoseg.window import Window
 

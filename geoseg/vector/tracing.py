@@ -21,7 +21,7 @@ from geoseg.vector.smooth import smooth_arcs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Band:
+class TracedBlock:
     """What a block adds to the polygons."""
 
     below: int
@@ -56,7 +56,7 @@ class Shape:
     kept_plain: NDArray[np.bool_] | None
     """(regions + 1,) by region id: True where the arcs as they were traced are wanted too; None where nowhere."""
 
-    bands: NDArray[np.int16]
+    positions: NDArray[np.int16]
     """(regions + 1,) by region id: position of its class in the legend; -1 for none."""
 
     @classmethod
@@ -82,7 +82,7 @@ class Shape:
             method=options.simplify_method,
             smooth=options.smooth,
             height=height,
-            bands=np.concatenate([np.array([-1], dtype=np.int16), positions]),
+            positions=np.concatenate([np.array([-1], dtype=np.int16), positions]),
         )
 
     @property
@@ -104,14 +104,14 @@ class Shape:
         """Smooth and simplify the arcs of a block."""
         window = pixels.window
         if self.smooth and pixels.probabilities is not None:
-            arcs = smooth_arcs(arcs, ids, pixels.probabilities, self.bands, first_row=window.row)
+            arcs = smooth_arcs(arcs, ids, pixels.probabilities, self.positions, first_row=window.row)
         seams = Seams(first_row=window.row, last_row=window.bottom, height=self.height)
         return simplify_arcs(arcs, self.tolerance, self.method, seams)
 
 
-def bands_of(
+def traced_blocks(
     blocks: Iterable[BlockPixels], regions: Regions, shape: Shape, certainty: OpenRegions, *, workers: int
-) -> Iterator[Band]:
+) -> Iterator[TracedBlock]:
     """Trace blocks by several threads.
 
     Args:
@@ -122,13 +122,15 @@ def bands_of(
         workers: threads.
     """
 
-    def traced(numbered: tuple[int, BlockPixels]) -> Band:
+    def traced(numbered: tuple[int, BlockPixels]) -> TracedBlock:
         number, pixels = numbered
         window = pixels.window
         ids = regions.block_ids(number, pixels.class_ids)
         part = certainty.measure(ids, window.row, confidence=pixels.confidence, probabilities=pixels.probabilities)
         arcs = trace_arcs(ids, first_row=window.row, height=shape.height)
-        return Band(below=window.bottom, arcs=shape.apply(arcs, ids, pixels), plain=shape.plain(arcs), certainty=part)
+        return TracedBlock(
+            below=window.bottom, arcs=shape.apply(arcs, ids, pixels), plain=shape.plain(arcs), certainty=part
+        )
 
     return in_order(traced, enumerate(blocks), workers=workers)
 
