@@ -85,9 +85,9 @@ def chips(right, *, count=20, pixels=100):
     ("after", "said"),
     [
         (chips(0.9), None),
-        (chips(0.71), "a rise of less than 0.05"),
-        (chips(0.5), "a rise of less than 0.05"),
-        (chips(np.r_[np.full(18, 0.65), 1.0, 1.0]) + 0, "a rise of less than 0.05"),
+        (chips(0.71), "a rise of less than 0.1"),
+        (chips(0.5), "a rise of less than 0.1"),
+        (chips(np.r_[np.full(18, 0.65), 1.0, 1.0]), "a rise of less than 0.1"),
     ],
 )
 def test_a_candidate_has_to_gain_clearly_where_labels_are(after, said):
