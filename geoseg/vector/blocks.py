@@ -140,7 +140,7 @@ class ClassSource:
         own = percent[position].astype(np.float32)
         percent[position] = 0
         both = own + percent.max(axis=0)
-        return np.divide(own, both, out=np.zeros_like(own), where=both > 0)
+        return np.asarray(np.divide(own, both, out=np.zeros_like(own), where=both > 0))
 
     def areas(self, window: Window) -> NDArray[np.int64] | None:
         """Ground area of each pixel of a window, (height, width), in 1 / `area_scale` m²; None without a CRS.
