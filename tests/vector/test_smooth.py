@@ -168,6 +168,19 @@ def test_a_slanting_boundary_is_one_line_in_any_blocks(block_rows: int) -> None:
     assert sorted(y for _, y in slope) == [0, 0.5, 7.5, 8]
 
 
+def test_a_boundary_stays_clear_of_the_centres_of_pixels() -> None:
+    class_ids = np.array([[0, 0, 1, 1]] * 2, dtype=np.uint8)
+    probabilities = np.stack([np.where(class_ids == 0, 51, 0), np.where(class_ids == 0, 50, 100)]).astype(np.uint8)
+    left, _ = smoothed(class_ids, probabilities)
+    assert left.bounds[2] == 1.5 + 5 / 256
+
+
+def test_without_probabilities_three_regions_meet_at_the_corner_of_their_pixels() -> None:
+    class_ids = np.array([[0, 0, 0, 0]] * 2 + [[1, 1, 2, 2]] * 2, dtype=np.uint8)
+    polygons = smoothed(class_ids, np.full((CLASSES, 4, 4), 30, dtype=np.uint8), bands=np.full(256, -1))
+    assert set.intersection(*(set(polygon.exterior.coords) for polygon in polygons)) == {(2, 2)}
+
+
 def test_where_both_pixels_speak_for_the_other_side_the_boundary_is_midway() -> None:
     class_ids = np.array([[0, 0, 1, 1]] * 3, dtype=np.uint8)
     left, right = smoothed(class_ids, np.stack([class_ids * 100, 100 - class_ids * 100]).astype(np.uint8))
