@@ -58,8 +58,8 @@ def to_wkb(outlines: Outlines, transform: Affine) -> pa.Array:
     if offsets[-1] > _MOST_BYTES:
         most = (_MOST_BYTES - _POLYGON_BYTES - _RING_BYTES) // _POINT_BYTES
         raise OutputError(
-            f"region {outlines.region_ids[np.argmax(points)]}: its outline has {points.max()} points, at most {most} fit "
-            "into a geometry: set a mapping unit"
+            f"region {outlines.region_ids[np.argmax(points)]}: its outline has {points.max()} points, "
+            f"at most {most} fit into a geometry: set a mapping unit"
         )
     content = np.empty(offsets[-1], dtype=np.uint8)
     _write_polygons(outlines, transform, content)

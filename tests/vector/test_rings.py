@@ -135,6 +135,25 @@ def test_points_may_have_been_moved_and_left_out():
     assert rings[2] == [[(2, 0), (3, 0), (3, 2), (1, 2), (2, 0)]]
 
 
+def test_the_shell_comes_first_though_a_hole_was_moved_to_its_topmost_point():
+    ids = np.ones((3, 3), dtype=np.int32)
+    ids[1, 1] = 0
+    (arcs,) = traced(ids, 3)
+    shell, hole = np.split(arcs.points, arcs.offsets[1:-1])
+    hole[[0, -1]] = shell[0]
+    lengths = [0, len(hole), len(hole) + len(shell)]
+    swapped = {
+        field.name: getattr(arcs, field.name)[::-1]
+        for field in dataclasses.fields(arcs)
+        if field.name not in ("points", "offsets")
+    }
+    outliner = Outliner()
+    outliner.add(Arcs(points=np.concatenate([hole, shell]), offsets=np.array(lengths), **swapped))
+    first, second = rings_of(outliner.take(np.ones(2, dtype=np.bool_)))[1]
+    assert first == [(0, 0), (3, 0), (3, 3), (0, 3), (0, 0)]
+    assert second[0] == (0, 0)
+
+
 @pytest.mark.parametrize("most_points", [1, 6, 11, 1000])
 def test_parts_hold_the_same_polygons_and_no_more_points_than_allowed(most_points):
     ids = np.arange(1, 8, dtype=np.int32)[:, None].repeat(3, axis=1)
