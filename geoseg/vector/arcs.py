@@ -25,7 +25,7 @@ BEGINS_AT_JOINT, ENDS_AT_JOINT = 1, 2
 """Bits of `Arcs.joints`."""
 
 _OWN = 15
-"""Bits of a vertex, one for each heading: a crack of this band leads that way and has not been traced from an end."""
+"""Bits of a vertex, one for each heading: a crack of this block leads that way and has not been traced from an end."""
 
 _END = 16
 """Bit of a vertex where arcs end."""
@@ -39,7 +39,7 @@ _TOP_LEFT = (1 << EAST) | (1 << SOUTH)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arcs:
-    """Arcs of a band of full-width rows."""
+    """Arcs of a block of full-width rows."""
 
     points: NDArray[np.int32]
     """(points, 2): column and row of corners of pixels from the raster's origin, in 1 / `SUBPIXEL` px."""
@@ -87,17 +87,17 @@ class _Room(NamedTuple):
 
 
 def trace_arcs(ids: NDArray[np.int32], *, first_row: int, height: int) -> Arcs:
-    """Trace the arcs of a band of full-width rows of a raster.
+    """Trace the arcs of a block of full-width rows of a raster.
 
-    The band has the cracks above and left of each of its pixels and those on the right side of the raster, the last
-    band also those below it: every crack of a raster stands in one arc of one band. Points are where an arc begins,
+    The block has the cracks above and left of each of its pixels and those on the right side of the raster, the last
+    block also those below it: every crack of a raster stands in one arc of one block. Points are where an arc begins,
     ends or turns. An arc begins at the smaller of its ends (vertex, then heading); one without ends at its topmost
-    vertex, of those the leftmost, to the east. So an arc that meets no seam is the same whatever the bands are.
+    vertex, of those the leftmost, to the east. So an arc that meets no seam is the same whatever the blocks are.
 
     Args:
-        ids: (rows + 2, width) region ids of the band with the row above and the row below; 0 is no region, as
+        ids: (rows + 2, width) region ids of the block with the row above and the row below; 0 is no region, as
             everything outside of the raster is.
-        first_row: row of the raster where the band begins, that of `ids[1]`.
+        first_row: row of the raster where the block begins, that of `ids[1]`.
         height: rows of the raster.
     """
     rows, width = len(ids) - 2, ids.shape[1]
@@ -182,11 +182,11 @@ def _vertices_of_line(
 
 @compiled
 def _end_at_seam(vertices: NDArray[np.uint8], own: int) -> None:
-    """End the arcs where the next crack is another band's, and leave the others' cracks away.
+    """End the arcs where the next crack is another block's, and leave the others' cracks away.
 
     Args:
         vertices: bits of the vertices along the seam.
-        own: headings whose cracks are this band's.
+        own: headings whose cracks are this block's.
     """
     for col in range(len(vertices)):
         bits = vertices[col]
@@ -226,7 +226,7 @@ def _trace(
 ) -> int:
     """Trace arcs from each of some vertices, along every crack that was not traced from its other end.
 
-    Rows and vertices are counted from the first line of the band.
+    Rows and vertices are counted from the first line of the block.
 
     Args:
         ids: (rows + 2, width), as for `trace_arcs`.

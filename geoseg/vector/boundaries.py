@@ -75,7 +75,7 @@ class BoundaryLines:
         self._open: dict[int, _Chain] = {}
 
     def add(self, arcs: Arcs) -> pa.RecordBatch:
-        """Take the arcs of the next band of rows.
+        """Take the arcs of the next block.
 
         Returns:
             Rows of the layer `boundaries`: the lines that are complete now and were not before.

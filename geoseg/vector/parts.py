@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 64  # of areas, which take eight bytes a pixel
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RegionBlock:
-    """The classes of a band of full-width rows."""
+    """The classes of a block of full-width rows."""
 
     window: Window
     """Where they lie."""

@@ -1,6 +1,6 @@
 """From regions to polygons that fit together without gaps, overlaps or missing corners.
 
-Bands of rows are traced to arcs by several threads; the arcs are linked to outlines in the caller's thread. Outlines
+Blocks of rows are traced to arcs by several threads; the arcs are linked to outlines in the caller's thread. Outlines
 keep their nodes, so neighbours share all their vertices and the polygons are a valid coverage. Knows no files.
 """
 
@@ -30,10 +30,10 @@ _MOST_POINTS = 1 << 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaping:
-    """What happens to the arcs of a band after they were traced."""
+    """What happens to the arcs of a block after they were traced."""
 
     apply: Callable[[Arcs, NDArray[np.int32], int], Arcs]
-    """Takes arcs, the ids (rows + 2, width) of the band and its first row; may run in several threads at once."""
+    """Takes arcs, the ids (rows + 2, width) of the block and its first row; may run in several threads at once."""
 
     joints: Joints
     """What becomes of joints then."""
@@ -73,21 +73,21 @@ def polygonize(
 
 
 def link_arcs(
-    bands: Iterable[tuple[int, Arcs]], bottoms: NDArray[np.int64], outliner: Outliner, *, height: int
+    blocks: Iterable[tuple[int, Arcs]], bottoms: NDArray[np.int64], outliner: Outliner, *, height: int
 ) -> Iterator[Outlines]:
-    """Link the arcs of bands to outlines.
+    """Link the arcs of blocks to outlines.
 
     Args:
-        bands: first row below a band, and its arcs; from the top of the raster to its bottom.
+        blocks: first row below a block, and its arcs; from the top of the raster to its bottom.
         bottoms: first row below region `i + 1` at position `i`.
         outliner: without arcs.
         height: rows of the raster.
 
     Yields:
-        Outlines of the regions that ended in a band, in parts of about 64 MB.
+        Outlines of the regions that ended in a block, in parts of about 64 MB.
     """
     complete = np.zeros(len(bottoms) + 1, dtype=np.bool_)
-    for below, arcs in bands:
+    for below, arcs in blocks:
         outliner.add(arcs)
         np.less(bottoms, height + 1 if below == height else below, out=complete[1:])
         yield from outliner.take(complete).parts(_MOST_POINTS)
@@ -126,8 +126,8 @@ def polygons_of(
         ids = regions.block_ids(index, blocks[index].class_ids)
         return window.row + window.height, trace_arcs(ids, first_row=window.row, height=height)
 
-    bands = in_order(trace, range(len(blocks)), workers=threads)
+    traced = in_order(trace, range(len(blocks)), workers=threads)
     polygons = np.empty(len(regions.table), dtype=object)
-    for outlines in link_arcs(bands, regions.table.bottoms, Outliner(keep_nodes=not strict), height=height):
+    for outlines in link_arcs(traced, regions.table.bottoms, Outliner(keep_nodes=not strict), height=height):
         polygons[outlines.region_ids - 1] = to_shapely(outlines, place)
     return regions.table.class_ids, polygons

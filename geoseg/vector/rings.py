@@ -43,14 +43,14 @@ class Outliner:
         self._parts: list[Arcs] = []
 
     def add(self, arcs: Arcs) -> None:
-        """Take the arcs of the next band of rows."""
+        """Take the arcs of the next block."""
         self._parts.append(arcs)
 
     def take(self, complete: NDArray[np.bool_]) -> Outlines:
         """The outlines of complete regions that were not taken before.
 
         Rings begin at their topmost point, of those the leftmost. After the shell the holes stand in the order of
-        these points. So neither depends on the bands of the arcs.
+        these points. So neither depends on the blocks of the arcs.
 
         Args:
             complete: (regions + 1,) by region id: True where all its arcs were added. Position 0 does not matter.
