@@ -11,7 +11,7 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models bench-shift test test-qgis check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-shift bench-vectors test test-qgis check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
@@ -24,6 +24,7 @@ help:
 	@echo "make models      train the packaged models again (GEOSEG_DATA, two hours)"
 	@echo "make bench-models  score the packaged models; buildings with each area left out (GEOSEG_DATA)"
 	@echo "make bench-shift  train, shift, adapt and score on 16 pairs of domains (GEOSEG_DATA, two hours)"
+	@echo "make bench-vectors  polygons beside rasterio, gdal_polygonize, GEOS and buildingregulariser"
 	@echo "make clean       remove what these targets made"
 
 install: $(VENV)/.installed
@@ -121,6 +122,12 @@ bench-shift: install
 	$(BIN)/python -m benchmarks.shift adapt --workers $(WORKERS) --tier $(TIER) -o runs/shift
 	$(BIN)/python -m benchmarks.shift report --workers $(WORKERS) --tier $(TIER) -o runs/shift
 	$(BIN)/python -m benchmarks.shift table --tier $(TIER) -o runs/shift
+
+# Peers that are not there are left out of the tables: gdal-bin for gdal_polygonize, pip's buildingregulariser
+bench-vectors: install
+	$(BIN)/python -m benchmarks.vectors
+	$(BIN)/python -m benchmarks.vectors --memory
+	$(BIN)/python -m benchmarks.regularize
 
 # One thread for each worker: more would fight for the same cores
 test: install

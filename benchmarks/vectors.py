@@ -178,13 +178,19 @@ ARMS: dict[str, Callable[[Path, Path], dict[str, float]]] = {
 
 
 def timed(work: Callable[[], int], *, children: bool = False) -> dict[str, float]:
-    """Seconds and memory of some work, and what it counted."""
-    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
-    before = 0 if children else resource.getrusage(who).ru_maxrss
+    """Seconds, growth of the peak of memory, and what the work counted."""
+    before = 0 if children else _peak()
     started = time.perf_counter()
     count = work()
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "mb": (resource.getrusage(who).ru_maxrss - before) / 1024, "count": count}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if children else _peak()
+    return {"seconds": seconds, "mb": (after - before) / 1024, "count": count}
+
+
+def _peak() -> int:
+    """Most memory that this process has held, KiB; rusage counts that of the process which started it too."""
+    status = Path("/proc/self/status").read_text().split()
+    return int(status[status.index("VmHWM:") + 1])
 
 
 def _read(raster: Path) -> np.ndarray:
