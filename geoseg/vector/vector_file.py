@@ -72,7 +72,7 @@ def write_vector(
     refuse_suffix(path)
     refuse_locked(path)
     source = _Source()
-    with _hidden_folder(path) as folder:
+    with hidden_folder(path) as folder:
         staged = folder / path.name
         try:
             guarded = [replace(layer, batches=source.over(layer.batches)) for layer in layers]
@@ -120,7 +120,12 @@ class _Source:
 
 
 @contextlib.contextmanager
-def _hidden_folder(path: Path) -> Iterator[Path]:
+def hidden_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside a file to be; it goes with all that is in it.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
     try:
         folder = Path(tempfile.mkdtemp(prefix=".geoseg-", dir=path.parent))
     except OSError as error:

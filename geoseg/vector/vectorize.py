@@ -6,14 +6,11 @@ the arcs of the regions that are not yet complete.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import ClassMap
-from geoseg.errors import ConfigError, OutputError, SceneError
+from geoseg.errors import ConfigError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.vector.blocks import BLOCK_ROWS, ClassRasters, ClassSource
 from geoseg.vector.columns import BOUNDARIES, FOOTPRINTS
@@ -36,7 +33,7 @@ from geoseg.vector.run_table import RunRecord, run_table
 from geoseg.vector.spool import Spool
 from geoseg.vector.summary import ClassSummary, summary_table
 from geoseg.vector.tracing import second_classes
-from geoseg.vector.vector_file import holds_one_layer, refuse_suffix, write_vector
+from geoseg.vector.vector_file import hidden_folder, holds_one_layer, refuse_suffix, write_vector
 from geoseg.window import Window
 
 __all__ = ["ClassRasters", "ClassSummary", "VectorSummary", "vectorize"]
@@ -92,7 +89,7 @@ def vectorize(
     workers = options.workers or os.cpu_count() or 1
     with ExitStack() as stack:
         source = stack.enter_context(ClassSource(rasters, classes))
-        scratch = stack.enter_context(_scratch_folder(out))
+        scratch = stack.enter_context(hidden_folder(out))
         spools = Spools(
             lines=stack.enter_context(Spool(scratch / "lines.arrow", BOUNDARIES)) if options.boundaries else None,
             footprints=stack.enter_context(Spool(scratch / "footprints.arrow", FOOTPRINTS))
@@ -171,16 +168,3 @@ def _refuse_unknown_classes(path: Path, table: RegionTable, classes: ClassMap) -
     unknown = set(np.unique(table.class_ids).tolist()) - set(classes.ids)
     if unknown:
         raise SceneError(f"{path}: holds class {min(unknown)}, which is not in the legend: give its own legend")
-
-
-@contextlib.contextmanager
-def _scratch_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside a file to be."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".geoseg-", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror}; choose another output folder") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
