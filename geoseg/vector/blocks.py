@@ -32,6 +32,7 @@ PERCENT = 100
 
 _AREA_BITS = 61  # the areas of a raster sum up to less than 2^61 units
 _UNKNOWN = 255
+_WHOLE = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +228,7 @@ def _area_scale(georef: GeoRef) -> float:
 
 
 def _require_whole_numbers(path: Path, dataset: Any) -> None:  # noqa: ANN401 - rasterio is untyped
-    if np.dtype(dataset.dtypes[0]).kind not in "iu":
+    if dataset.dtypes[0] not in _WHOLE:  # GDAL knows dtypes that numpy does not
         raise SceneError(
             f"{path}: holds {dataset.dtypes[0]} numbers, class ids are whole: give a class raster, such as the "
             "*.classes.tif of geoseg predict"

@@ -10,6 +10,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
+import rasterio
 import rasterio.features
 import shapely
 from affine import Affine
@@ -367,3 +368,19 @@ def test_small_regions_join_by_border_or_by_their_second_class(tmp_path, by, joi
     grown = {"forest": 24, "crops & fields": 39}
     grown[joined] += 1
     assert dict(zip(layer.class_name, layer.area_px, strict=True)) == grown
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex_int16"])
+def test_numbers_that_are_no_class_ids_are_refused(tmp_path, dtype):
+    shape = {"height": 2, "width": 2, "count": 1}
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", dtype=dtype, transform=NORTH_UP, **shape):
+        pass
+    with pytest.raises(SceneError, match=f"holds {dtype} numbers"):
+        vectorize(
+            ClassRasters(class_raster=tmp_path / "a.tif"),
+            tmp_path / "out.gpkg",
+            classes=CLASSES,
+            options=VectorOptions(),
+            record=RECORD,
+        )
+    assert not (tmp_path / "out.gpkg").exists()
