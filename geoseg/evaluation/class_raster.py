@@ -21,6 +21,7 @@ from rasterio.windows import Window as FileWindow
 from geoseg.classes import NODATA_ID
 from geoseg.errors import LabelError, SceneError
 from geoseg.georef import GeoRef
+from geoseg.raster.gdal import WHOLE_NUMBERS
 from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.window import Window
 
@@ -157,7 +158,7 @@ def open_class_raster(path: Path) -> Iterator[ClassRaster]:
         bands = sum(kind != ColorInterp.alpha for kind in dataset.colorinterp)
         if bands != 1:
             raise LabelError(f"{path}: has {bands} bands: a class raster has one")
-        if not np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer):
+        if dataset.dtypes[0] not in WHOLE_NUMBERS:
             raise LabelError(f"{path}: holds {dataset.dtypes[0]}: a class raster holds integers")
         yield ClassRaster(path, dataset)
 

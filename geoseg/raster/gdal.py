@@ -1,4 +1,4 @@
-"""What every use of rasterio here shares: a small block cache, and no remark where a raster has no georeference."""
+"""What every use of rasterio here shares: a small block cache, names of dtypes, no remark where georeference is missing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from rasterio.errors import NotGeoreferencedWarning
 
 BLOCK_CACHE_BYTES = 16 * 2**20
 """GDAL's block cache: reads and writes never repeat, so it need not grow with the machine."""
+
+WHOLE_NUMBERS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+"""Dtypes of whole numbers by the names that rasterio gives them; it also knows some that numpy does not."""
 
 _FILTERS = threading.Lock()  # Python's warning filters are shared by all threads
 

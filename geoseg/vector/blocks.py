@@ -20,6 +20,7 @@ from rasterio.windows import Window as FileWindow
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
+from geoseg.raster.gdal import WHOLE_NUMBERS
 from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
@@ -32,7 +33,6 @@ PERCENT = 100
 
 _AREA_BITS = 61  # the areas of a raster sum up to less than 2^61 units
 _UNKNOWN = 255
-_WHOLE = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +228,7 @@ def _area_scale(georef: GeoRef) -> float:
 
 
 def _require_whole_numbers(path: Path, dataset: Any) -> None:  # noqa: ANN401 - rasterio is untyped
-    if dataset.dtypes[0] not in _WHOLE:  # GDAL knows dtypes that numpy does not
+    if dataset.dtypes[0] not in WHOLE_NUMBERS:
         raise SceneError(
             f"{path}: holds {dataset.dtypes[0]} numbers, class ids are whole: give a class raster, such as the "
             "*.classes.tif of geoseg predict"
