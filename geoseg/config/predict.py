@@ -22,6 +22,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 Grid = Literal["model", "scene"]
 Tta = Literal["none", "d4"]
 Adapt = Literal["none", "match", "adabn"]
+EngineName = Literal["torch", "openvino"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -86,6 +87,10 @@ class MapFields(Settings):
     precision: Precision = Field(
         default="auto",
         description="Number format of the network; auto takes the device's fastest.",
+    )
+    engine: EngineName = Field(
+        default="torch",
+        description="What runs the network: openvino is for CPUs, and an extra (geoseg[openvino]).",
     )
     tta: Tta = Field(
         default="none",
@@ -166,6 +171,7 @@ class PredictOptions(TypedDict, total=False):
     batch_size: int | None
     device: str
     precision: Precision
+    engine: EngineName
     tta: Tta
     adapt: Adapt
     thresholds: str | Mapping[str, float] | None

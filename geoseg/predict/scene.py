@@ -216,6 +216,8 @@ def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
             dtype=plan.source.dtype,
             device=settings.device,
             precision=settings.precision,
+            engine=settings.engine,
+            tile=plan.grid.tile,
             threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
             tta=settings.tta,
             present=plan.present,

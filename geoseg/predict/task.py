@@ -12,9 +12,11 @@ from pathlib import Path
 import torch
 
 from geoseg.classes import ClassMap
-from geoseg.config.predict import Tta
+from geoseg.config.predict import EngineName, Tta
+from geoseg.errors import ConfigError
 from geoseg.inference.decide import Decision, decide, joined
 from geoseg.inference.engine import Engine, TorchEngine, default_batch_size
+from geoseg.inference.openvino_engine import OpenVinoEngine
 from geoseg.inference.regrid import regrid, window_on_model_grid
 from geoseg.inference.segment import segment
 from geoseg.inference.symmetry import D4Engine
@@ -47,6 +49,12 @@ class EngineChoice:
 
     threads: int
     """Cores to use on a CPU; 0 takes as many as torch would where it runs."""
+
+    engine: EngineName = "torch"
+    """What runs the network."""
+
+    tile: int | None = None
+    """Side of the tiles to come, px; None = the model's."""
 
     tta: Tta = "none"
     """d4 averages over the eight turns and mirrorings of each tile."""
@@ -141,7 +149,12 @@ def engine_for(choice: EngineChoice) -> tuple[Engine, int]:
 
 @functools.lru_cache(maxsize=2)
 def _built(choice: EngineChoice) -> tuple[Engine, int]:
-    engine = TorchEngine(
+    engine = _openvino(choice) if choice.engine == "openvino" else _torch(choice)
+    return D4Engine(engine) if choice.tta == "d4" else engine, engine.threads
+
+
+def _torch(choice: EngineChoice) -> TorchEngine:
+    return TorchEngine(
         load_model(choice.model),
         dtype=choice.dtype,
         device=choice.device,
@@ -149,4 +162,16 @@ def _built(choice: EngineChoice) -> tuple[Engine, int]:
         threads=choice.threads,
         present=choice.present,
     )
-    return D4Engine(engine) if choice.tta == "d4" else engine, engine.threads
+
+
+def _openvino(choice: EngineChoice) -> OpenVinoEngine:
+    if choice.device not in {"auto", "cpu"}:
+        raise ConfigError(f"engine 'openvino' runs on a CPU, not on device {choice.device!r}: use --device cpu")
+    return OpenVinoEngine(
+        load_model(choice.model),
+        dtype=choice.dtype,
+        precision=choice.precision,
+        threads=choice.threads,
+        present=choice.present,
+        tile=choice.tile,
+    )

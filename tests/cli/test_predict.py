@@ -63,7 +63,7 @@ def test_options_reach_the_mapping(calls):
         "tcp://a",
     ]
     options += ["--grid", "scene", "--no-vector", "--probabilities", "--mapping-unit", "50", "--overwrite"]
-    options += ["--tta", "d4", "--thresholds", "water=0.6,road=0.5"]
+    options += ["--engine", "openvino", "--tta", "d4", "--thresholds", "water=0.6,road=0.5"]
     assert run(["predict", "a.tif", "-o", "out", *options]) == 0
     expected = PredictSettings(
         model="m",
@@ -73,6 +73,7 @@ def test_options_reach_the_mapping(calls):
         batch_size=3,
         device="cpu",
         precision="bf16",
+        engine="openvino",
         block_rows=64,
         workers=2,
         scheduler="tcp://a",

@@ -1,0 +1,160 @@
+"""A network on a CPU by OpenVINO: the same contract as torch there, in less time."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from geoseg.errors import ConfigError
+from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.preparation import Calibrated, Preparation
+from geoseg.inference.tile_pool import TilePool
+from geoseg.models.device import Precision, choose_precision
+from geoseg.models.package import ModelPackage
+
+_CPU = torch.device("cpu")
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_TELEMETRY = "openvino_telemetry"
+
+
+class OpenVinoEngine:
+    """A model package in OpenVINO, on a CPU.
+
+    Each tile is one request of fixed shape on one thread, as many at a time as there are cores, so the bits depend
+    neither on the batch nor on the cores. Images are prepared as for torch; network, calibration and softmax are one
+    graph. The graph is checked against torch float32 before it maps anything.
+    """
+
+    def __init__(
+        self,
+        package: ModelPackage,
+        *,
+        dtype: str,
+        threads: int = 0,
+        present: Sequence[int] | None = None,
+        precision: Precision = "auto",
+        tile: int | None = None,
+    ) -> None:
+        """Convert, compile and check a package's network.
+
+        Args:
+            package: what to run.
+            dtype: of the scenes' pixels.
+            threads: cores to use; 0 takes as many as torch would.
+            present: positions among the model's bands of those that images hold; None = all. To the network the
+                others are everywhere the mean of the training imagery.
+            precision: of the convolutions; auto takes bf16 where the CPU has it.
+            tile: side of the tiles to come, px; None = the model's. Others are compiled when they come.
+
+        Raises:
+            ModelError: if the model was not trained on pixels of that dtype, or OpenVINO gives other classes than
+                torch float32 on more than 0.5 % of a probe.
+            ConfigError: if OpenVINO is not installed, or the precision is none of a CPU.
+        """
+        self._openvino = _openvino()
+        self._package = package
+        self._precision = choose_precision(precision, _CPU)
+        self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
+        self._pool = TilePool(threads)
+        self._one_at_a_time = threading.Lock()
+        self._load(tile or package.tile)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the network tells apart."""
+        return len(self._package.classes)
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return _CPU
+
+    @property
+    def threads(self) -> int:
+        """Tiles computed at a time."""
+        return self._pool.threads
+
+    @property
+    def precision(self) -> str:
+        """The arithmetic of the convolutions: fp32 or bf16."""
+        return self._precision
+
+    def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
+        """As in `Engine`; calls from several threads wait for one another."""
+        with self._one_at_a_time:
+            if images.shape[-1] != self._tile:
+                self._load(images.shape[-1])
+            return self._pool.probabilities(self._forward, images, usable, classes=self.classes)
+
+    def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
+        return self._infer(self._preparation(images, usable))
+
+    def _infer(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Probabilities that hold until the same thread asks again."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._compiled.create_infer_request()
+        found = self._of_thread.request.infer([inputs.contiguous().numpy()], share_inputs=True, share_outputs=True)
+        return torch.from_numpy(found[0])
+
+    def _load(self, tile: int) -> None:
+        self._tile = 0  # until it is checked
+        shape = (1, len(self._package.bands), tile, tile)
+        model = _converted(self._openvino, self._package, shape)
+        options = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": self.threads,  # one thread each
+            "ENABLE_CPU_PINNING": False,  # several processes would take the same cores
+        }
+        self._compiled = self._openvino.Core().compile_model(model, "CPU", options)
+        self._of_thread = threading.local()
+        inputs = self._preparation.completed(probe(self._preparation.bands, tile))
+        check_agreement("openvino", self._package, inputs, self._infer)
+        self._tile = tile
+
+
+class _Graph(nn.Module):
+    """Prepared images to probabilities."""
+
+    def __init__(self, package: ModelPackage) -> None:
+        super().__init__()
+        self._network = package.network
+        self._calibrated = Calibrated(package, _CPU)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self._calibrated(self._network(inputs)), dim=1)
+
+
+def _converted(openvino: Any, package: ModelPackage, shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - it ships no types
+    package.network.to(_CPU).eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sizes become constants when a network is traced: here they are
+        traced = torch.jit.trace(_Graph(package).eval(), torch.zeros(shape), check_trace=False)  # type: ignore[no-untyped-call]
+        model = openvino.convert_model(traced)
+    model.reshape(list(shape))
+    return model
+
+
+def _openvino() -> Any:  # noqa: ANN401 - it ships no types
+    """The library, without its telemetry: importing it would tell its makers, unless that cannot be imported."""
+    blocked = _TELEMETRY not in sys.modules
+    if blocked:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # so that an import of it fails
+    try:
+        return importlib.import_module("openvino")
+    except ImportError as error:
+        raise ConfigError(
+            "engine 'openvino' is not installed: pip install 'geoseg[openvino]', or --engine torch"
+        ) from error
+    finally:
+        if blocked:
+            del sys.modules[_TELEMETRY]
