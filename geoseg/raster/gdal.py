@@ -1,4 +1,4 @@
-"""What every use of rasterio here shares: a small block cache, names of dtypes, silence where georeference is missing."""
+"""What every use of rasterio here shares: a small block cache, names of dtypes, no remark on a missing georeference."""
 
 from __future__ import annotations
 
