@@ -1,4 +1,3 @@
-import os
 import signal
 import threading
 
@@ -12,17 +11,17 @@ def test_a_signal_is_a_wish_and_the_handlers_come_back(number):
     before = signal.getsignal(number)
     with stop_wish() as wish:
         assert not wish.asked
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert wish.asked
     assert signal.getsignal(number) is before
 
 
 def test_a_second_ctrl_c_stops_at_once():
     with stop_wish():
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)  # a launcher passes on what the terminal has sent already
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # a launcher passes on what the terminal has sent already
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_in_another_thread_there_is_nothing_to_hear():

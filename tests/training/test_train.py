@@ -1,6 +1,5 @@
 import json
 import logging
-import os
 import signal
 
 import numpy as np
@@ -77,7 +76,7 @@ def test_a_run_that_is_asked_to_stop_saves_that_very_step_and_goes_on_as_if_it_h
 
     def ask(_, done, __):
         if done == steps:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
 
     with pytest.raises(KeyboardInterrupt):
         train_model(settings, tmp_path / "broken", progress=ask)
