@@ -99,7 +99,7 @@ def test_nothing_is_consumed_after_an_error():
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_of_one_line(monkeypatch):
-    monkeypatch.setattr("geoseg.schedule._CONNECT_SECONDS", "200ms")
+    monkeypatch.setattr("geoseg.schedule.cluster._CONNECT_SECONDS", "200ms")
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'") as raised:
         run_blocks(str, str, [1], scheduler="tcp://127.0.0.1:9")
     assert "\n" not in str(raised.value)

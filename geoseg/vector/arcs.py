@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 SUBPIXEL = 256
 """Units of arc coordinates per pixel: whole numbers, so that comparing lines and points is exact."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 _REMEMBERED = 1 << 15  # pairs whose place is remembered while sides are found; the sums are the same
 _MIXER = 40503  # odd, so that ids spread over the slots

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 _SIDE_BITS = 10
 """A bucket is a square of 2 to this power units, 4 pixels."""

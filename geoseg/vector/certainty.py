@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 Pixels = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]
 """Region ids (rows + 2, width), confidence (rows, width), probabilities (classes, rows + 2, width).

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 
 def label_components(class_ids: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import EAST, NORTH, SUBPIXEL, WEST
-from geoseg.vector.compiled import compiled
 
 HALF = SUBPIXEL // 2
 """Half a pixel in units of arcs."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.buckets import Buckets, distance, sweeps_over_points
-from geoseg.vector.compiled import compiled
 
 
 @compiled

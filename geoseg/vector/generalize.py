@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID
+from geoseg.compiled import compiled
 from geoseg.vector.borders import Borders
-from geoseg.vector.compiled import compiled
 from geoseg.vector.components import root_of
 from geoseg.vector.table import RegionTable
 

@@ -10,9 +10,9 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.errors import OutputError
 from geoseg.vector.arcs import SUBPIXEL
-from geoseg.vector.compiled import compiled
 from geoseg.vector.outlines import Outlines
 
 _POLYGON_BYTES, _RING_BYTES, _POINT_BYTES = 9, 4, 16

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.borders import Borders
-from geoseg.vector.compiled import compiled
 from geoseg.vector.components import join, number_roots
 from geoseg.vector.regions import Regions
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import EAST, SUBPIXEL, WEST
-from geoseg.vector.compiled import compiled
 from geoseg.vector.crack_points import HALF, LEAST, Pixels, crack_point, is_crack, regions_round
 
 _PULL = 10.0

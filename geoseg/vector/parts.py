@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.borders import Borders
-from geoseg.vector.compiled import compiled
 from geoseg.vector.components import label_components
 from geoseg.vector.table import RegionTable
 from geoseg.window import Window

@@ -9,10 +9,10 @@ import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.errors import GeorefError
 from geoseg.georef import GeoRef
 from geoseg.vector.arcs import SUBPIXEL
-from geoseg.vector.compiled import compiled
 from geoseg.vector.outlines import Outlines
 
 _Floats = NDArray[np.float64]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.errors import GridError
 from geoseg.vector.ahead import in_order
 from geoseg.vector.borders import Borders
-from geoseg.vector.compiled import compiled
 from geoseg.vector.components import join, join_pixels, number_roots, renumber
 from geoseg.vector.parts import Areas, Part, RegionBlock, measure
 from geoseg.vector.table import RegionTable

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import Arcs
-from geoseg.vector.compiled import compiled
 from geoseg.vector.outlines import Outlines
 from geoseg.vector.ways import Keeps, Links, Ways, as_pairs, link_ways
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import SUBPIXEL, Arcs
 from geoseg.vector.buckets import side, sort_into_buckets
-from geoseg.vector.compiled import compiled
 from geoseg.vector.douglas_peucker import farthest, keep_far
 from geoseg.vector.options import Method
 from geoseg.vector.visvalingam import keep_large

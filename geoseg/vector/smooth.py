@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import BEGINS_AT_JOINT, EAST, ENDS_AT_JOINT, NORTH, SOUTH, SUBPIXEL, WEST, Arcs
-from geoseg.vector.compiled import compiled
 from geoseg.vector.crack_points import Pixels, crack_point, is_crack, is_node, regions_round
 from geoseg.vector.node_points import node_point
 

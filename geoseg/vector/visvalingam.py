@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.buckets import Buckets, side, triangle_holds_points
-from geoseg.vector.compiled import compiled
 
 
 class _Line(NamedTuple):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.compiled import compiled
 from geoseg.vector.arcs import BEGINS_AT_JOINT, ENDS_AT_JOINT, WEST, Arcs
-from geoseg.vector.compiled import compiled
 
 _GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: multiplied with it, neighbouring numbers come to lie far apart."""

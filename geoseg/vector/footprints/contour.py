@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 _SHARPEST = 0.6
 """The greatest slope of area fractions, 1/px, at which their blur can be told."""

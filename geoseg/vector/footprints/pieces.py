@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 RIGHT, DIAGONAL, ANY = 2, 4, 5
 """How many kinds of walls there are: along and across the main direction, with diagonals, with any angle."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 
 REACH = 3
 """How far from the raw outline probabilities count, px."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.vector.compiled import compiled
+from geoseg.compiled import compiled
 from geoseg.vector.footprints.coverage import coverage
 from geoseg.vector.footprints.target import blurred
 
