@@ -10,11 +10,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, has_hidden_characters
 
 NODATA_ID = 255
 """The value of an invalid pixel in class rasters and in labels; never a class."""
 
+_LONGEST_NAME = 250
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -26,7 +27,7 @@ class LandCoverClass:
     """The value in class rasters, 0 to 254."""
 
     name: str
-    """What it is called, unique in its legend."""
+    """What it is called, unique in its legend: up to 250 characters, all of which can be seen."""
 
     colour: str
     """`#rrggbb`."""
@@ -36,6 +37,11 @@ class LandCoverClass:
             raise ConfigError(f"class id {self.id} of {self.name!r} must be 0 to 254: 255 is nodata")
         if not self.name.strip():
             raise ConfigError(f"class {self.id} needs a name")
+        if len(self.name) > _LONGEST_NAME or has_hidden_characters(self.name):
+            raise ConfigError(
+                f"the name {self.name[:_LONGEST_NAME]!r} of class {self.id} must be up to {_LONGEST_NAME} characters "
+                "that can be seen"
+            )
         if not _COLOUR.fullmatch(self.colour):
             raise ConfigError(f"colour {self.colour!r} of class {self.name!r} must look like #1a2b3c")
 
@@ -56,6 +62,8 @@ class ClassMap:
     def __post_init__(self) -> None:
         if not self.classes:
             raise ConfigError("a legend needs at least one class")
+        if len(self.classes) > NODATA_ID:
+            raise ConfigError(f"a legend holds up to {NODATA_ID} classes, got {len(self.classes)}")
         for what, values in (("id", self.ids), ("name", self.names)):
             doubled = {value for value in values if values.count(value) > 1}
             if doubled:

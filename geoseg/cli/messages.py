@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, one_line
 
 INTERRUPTED = 130
 """The exit code of a program that was stopped from the keyboard."""
@@ -42,14 +42,14 @@ def reported(command: click.Command, arguments: Sequence[str] | None = None, *, 
 
 def show_error(error: GeosegError, *, about: str = "") -> None:
     """Write an error as one line; `about` is named in front where the error itself does not name it."""
-    text = " ".join(str(error).split())
+    text, about = str(error), one_line(about)
     click.echo(f"geoseg: {text}" if about in text else f"geoseg: {about}: {text}", err=True)
 
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = "warning: " if record.levelno >= logging.WARNING else ""
-        click.echo(f"geoseg: {kind}{' '.join(record.getMessage().split())}", err=True)
+        click.echo(f"geoseg: {kind}{one_line(record.getMessage())}", err=True)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.shutil import copy as gdal_copy
 
 from geoseg.classes import NODATA_ID, ClassMap
+from geoseg.errors import one_line
 from geoseg.raster.scene import open_dataset, rasterio_errors
 from geoseg.raster.sidecar import style_path
 
@@ -25,6 +26,7 @@ _NAME_TITLE = re.compile(r"(class|category|land ?cover|label)?s?[ _]?(name|class
 _VALUE_TITLE = re.compile(r"value|code|(class|category)?_?id")
 _NAME_USE, _VALUE_USE = "2", "5"
 _COLOUR_USES = ("6", "7", "8")
+_LONGEST_NAME = 200
 _BLACK = "#000000"
 _GOLDEN = 0.618033988749895
 _TONES = ((0.85, 0.9), (0.4, 0.95), (0.9, 0.55), (0.3, 0.65), (0.6, 0.8), (0.7, 0.35))
@@ -59,7 +61,9 @@ def find_legend(path: Path) -> FoundLegend:
     names = {**style.names, **tagged, **_category_names(band), **table.names}
     colours = {**style.colours, **_colour_table(band), **table.colours}
     return FoundLegend(
-        names={value: name for value, name in names.items() if _is_class(value, nodata)},
+        names={
+            value: one_line(name, longest=_LONGEST_NAME) for value, name in names.items() if _is_class(value, nodata)
+        },
         colours={value: colour for value, colour in colours.items() if _is_class(value, nodata)},
     )
 
