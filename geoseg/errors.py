@@ -28,9 +28,9 @@ def has_hidden_characters(text: str) -> bool:
 
 
 def one_line(text: str, *, longest: int = _LONGEST) -> str:
-    """A text as one line that shows all it holds.
+    r"""A text as one line that shows all it holds.
 
-    White space becomes single blanks, hidden characters are written out as in Python (`\\x1b`).
+    White space becomes single blanks, hidden characters are written out as in Python (`\x1b`).
 
     Args:
         text: any text.

@@ -14,8 +14,8 @@ from geoseg.adaptation.candidate import Candidate, Problem
 from geoseg.adaptation.page import write_page
 from geoseg.config.adapt import AdaptSettings
 from geoseg.errors import OutputError
-from geoseg.models.card import CARD_FILE
 from geoseg.models.package import ModelPackage, save_package
+from geoseg.models.package_files import CARD_FILE
 from geoseg.shift.report import ShiftReport
 
 if TYPE_CHECKING:

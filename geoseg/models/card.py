@@ -15,19 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from geoseg.classes import ClassMap
 from geoseg.errors import GeosegError, ModelError
 from geoseg.models.calibration import Calibration
+from geoseg.models.package_files import WEIGHTS_FILE
 from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.curves import BandCurve
 from geoseg.raster.normalize import Normalizer
-
-WEIGHTS_FILE = "weights.safetensors"
-"""The weights inside a package."""
-
-REFERENCE_FILE = "reference.safetensors"
-"""What the ground it was validated on looks like, inside a package; optional."""
-
-CARD_FILE = "model.json"
-"""The card inside a package."""
 
 _MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 _CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"

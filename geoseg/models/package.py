@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -25,26 +25,15 @@ from geoseg.classes import ClassMap
 from geoseg.errors import ModelError, OutputError
 from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
-from geoseg.models.card import (
-    CARD_FILE,
-    REFERENCE_FILE,
-    WEIGHTS_FILE,
-    ModelCard,
-    card_from_json,
-    card_to_json,
-)
+from geoseg.models.card import ModelCard, card_from_json, card_to_json
 from geoseg.models.card_text import TEXT_FILE, model_card_text
+from geoseg.models.package_files import CARD_FILE, PICTURE_FILE, REFERENCE_FILE, WEIGHTS_FILE, read_files
 from geoseg.models.reference import ReferenceStatistics, reference_from_bytes, reference_to_bytes
 from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
-PICTURE_FILE = "preview.png"
-"""A picture of what the model does; optional."""
-
-_OPTIONAL_FILES = (PICTURE_FILE, REFERENCE_FILE)
 _HALF_ABOVE_BYTES = 10_000_000
-_LARGEST_CARD_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +136,7 @@ def load_package(path: Path) -> ModelPackage:
     Raises:
         ModelError: if it is missing, incomplete, damaged, or its weights do not fit its network.
     """
-    files = _read_zip(path) if path.is_file() else _read_folder(path)
+    files = read_files(path)
     card = card_from_json(files[CARD_FILE], origin=str(path))
     network = build_network(card.spec)
     _fill(network, files[WEIGHTS_FILE], card, origin=str(path))
@@ -247,48 +236,3 @@ def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w", compression=zipfile.ZIP_STORED) as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data)
-
-
-def _read_folder(path: Path) -> dict[str, bytes]:
-    if not path.is_dir():
-        raise ModelError(f"{path}: no such model package: give a folder or a zip")
-    try:
-        optional = [name for name in _OPTIONAL_FILES if (path / name).is_file()]
-        return {name: (path / name).read_bytes() for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
-    except OSError as error:
-        raise ModelError(f"{error.filename}: cannot be read: {error.strerror}") from error
-
-
-def _read_zip(path: Path) -> dict[str, bytes]:
-    """Read the members of a package into memory; nothing is unpacked to disk."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _refuse_odd_members(path, archive)
-            optional = [name for name in _OPTIONAL_FILES if name in archive.namelist()]
-            return {name: archive.read(name) for name in (CARD_FILE, WEIGHTS_FILE, *optional)}
-    except KeyError as error:
-        raise ModelError(f"{path}: not a model package: {error.args[0]}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read as a zip: {error}") from error
-
-
-def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
-    for member in archive.infolist():
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
-            raise ModelError(f"{path}: member {member.filename!r} points outside the archive: do not trust it")
-        if member.filename in {CARD_FILE, *_OPTIONAL_FILES} and member.file_size > _LARGEST_CARD_BYTES:
-            raise ModelError(f"{path}: {member.filename} would unpack to {member.file_size} bytes: do not trust it")
-        if (
-            member.filename in {CARD_FILE, WEIGHTS_FILE, *_OPTIONAL_FILES}
-            and member.compress_type != zipfile.ZIP_STORED
-        ):
-            _refuse_bomb(path, member)
-
-
-def _refuse_bomb(path: Path, member: zipfile.ZipInfo) -> None:
-    if member.file_size > 100 * max(member.compress_size, 1):
-        raise ModelError(
-            f"{path}: {member.filename} unpacks to {member.file_size} bytes from {member.compress_size}: "
-            "do not trust it"
-        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import shutil
 import tempfile
-import zipfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import ModelError, OutputError
-from geoseg.models.card import CARD_FILE, ModelCard, card_from_json
+from geoseg.models.card import ModelCard, card_from_json
+from geoseg.models.package_files import CARD_FILE, read_file
 
 if TYPE_CHECKING:
     from geoseg.models.package import ModelPackage
@@ -37,17 +37,7 @@ def read_card(package: Path) -> ModelCard:
     Raises:
         ModelError: if it is missing or damaged.
     """
-    try:
-        if package.is_file():
-            with zipfile.ZipFile(package) as archive:
-                text = archive.read(CARD_FILE)
-        else:
-            text = (package / CARD_FILE).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{package}: has no readable {CARD_FILE}: {error.strerror}") from error
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelError(f"{package}: not a model package: {' '.join(str(error).split())}") from error
-    return card_from_json(text, origin=str(package))
+    return card_from_json(read_file(package, CARD_FILE), origin=str(package))
 
 
 def load_model(name_or_path: str | Path) -> ModelPackage:

@@ -10,7 +10,7 @@ import torch
 
 import geoseg
 from geoseg.config.predict import PredictSettings
-from geoseg.models.card import WEIGHTS_FILE
+from geoseg.models.package_files import WEIGHTS_FILE
 from geoseg.predict.plan import PredictPlan
 from geoseg.raster.acquisition import acquired_of
 from geoseg.stac.item import ItemFacts, ModelLink, href_of

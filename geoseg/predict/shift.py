@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import zipfile
 
 import numpy as np
 
-from geoseg.errors import GeosegError
-from geoseg.models.card import REFERENCE_FILE
+from geoseg.errors import GeosegError, ModelError
+from geoseg.models.package_files import REFERENCE_FILE, read_file
 from geoseg.models.reference import Numbers, ReferenceStatistics, reference_from_bytes
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.target import sample_plans
@@ -83,12 +82,8 @@ def _reference_of(plan: PredictPlan) -> ReferenceStatistics | None:
     if not plan.card.reference_sha256:
         return None
     try:
-        if plan.model.is_dir():
-            data = (plan.model / REFERENCE_FILE).read_bytes()
-        else:
-            with zipfile.ZipFile(plan.model) as archive:
-                data = archive.read(REFERENCE_FILE)
-    except (OSError, KeyError, zipfile.BadZipFile):
+        data = read_file(plan.model, REFERENCE_FILE)
+    except ModelError:
         return None
     if hashlib.sha256(data).hexdigest() != plan.card.reference_sha256:
         return None
