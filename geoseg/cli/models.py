@@ -11,6 +11,7 @@ import click
 from geoseg.cli.tables import show_table
 from geoseg.config.import_model import ImportSettings
 from geoseg.config.settings import load_settings
+from geoseg.errors import one_line
 from geoseg.models.card import ModelCard, card_to_json
 from geoseg.models.zoo import describe_models, export_model, find_model, read_card
 
@@ -51,10 +52,10 @@ def show_model(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(card_to_json(card))
         return
-    facts = _facts(card)
+    facts = [(one_line(label), text) for label, text in _facts(card)]
     width = max(len(label) for label, _ in facts)
     for label, text in facts:
-        click.echo(f"{label:<{width}}  {text}")
+        click.echo(f"{label:<{width}}  {one_line(text)}")
     click.echo()
     show_table(("class", "id", "colour"), [(entry.name, str(entry.id), entry.colour) for entry in card.classes.classes])
 

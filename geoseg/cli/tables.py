@@ -9,12 +9,16 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from geoseg.errors import one_line
 
 _NUMBER = re.compile(r"-|-?\d.*")
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table; columns of numbers stand flush right."""
+    """Write a table; columns of numbers stand flush right. What a terminal would act on in a cell is written out."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     right = [all(_NUMBER.fullmatch(row[column]) for row in rows) and column > 0 for column in range(len(header))]
     if sys.stdout.isatty():
         Console().print(_drawn(header, rows, right))
@@ -28,7 +32,7 @@ def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for title, is_right in zip(header, right, strict=True):
         table.add_column(title, justify="right" if is_right else "left", no_wrap=is_right)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # not markup: a name may hold brackets
     return table
 
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geoseg.classes import ClassMap
-from geoseg.errors import GeosegError, ModelError
+from geoseg.errors import GeosegError, ModelError, one_line
 from geoseg.models.calibration import Calibration
 from geoseg.models.package_files import WEIGHTS_FILE
-from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
+from geoseg.models.rules import check_names, check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.curves import BandCurve
 from geoseg.raster.normalize import Normalizer
@@ -95,6 +95,7 @@ class ModelCard:
             )
         if len(self.normalizer.mean) != len(self.bands):
             raise ModelError(f"{len(self.bands)} bands need as many means, got {len(self.normalizer.mean)}")
+        check_names(self.name, self.bands)
         check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
         check_prediction_rules(self)
 
@@ -174,7 +175,7 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise ModelError(f"{origin}: not a model card: {where}: {first['msg']}") from error
+        raise ModelError(f"{origin}: not a model card: {one_line(where, longest=200)}: {first['msg']}") from error
     part = item.properties.prediction
     if part.format != _FORMAT:
         raise ModelError(f"{origin}: model format {part.format} is unknown, this geoseg reads {_FORMAT}")

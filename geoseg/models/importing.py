@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ModelError, OutputError
+from geoseg.models.bounded import bounded_by
 from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.catalogue import TIMM
@@ -101,7 +102,8 @@ def import_package(source: Path, target: Path, request: ImportRequest) -> ModelP
     if target.exists():
         raise OutputError(f"{target}: exists already: choose another path")
     spec, state = _read(source, request)
-    network = build_network(spec)
+    with bounded_by(state, about=str(source)):
+        network = build_network(spec)
     network.load_state_dict(
         matched_state(state, network.state_dict(), prefix=request.prefix, origin=str(source)), strict=True
     )

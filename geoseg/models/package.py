@@ -23,13 +23,14 @@ from torch import Tensor, nn
 
 from geoseg.classes import ClassMap
 from geoseg.errors import ModelError, OutputError
+from geoseg.models.bounded import bounded_by
 from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard, card_from_json, card_to_json
 from geoseg.models.card_text import TEXT_FILE, model_card_text
 from geoseg.models.package_files import CARD_FILE, PICTURE_FILE, REFERENCE_FILE, WEIGHTS_FILE, read_files
 from geoseg.models.reference import ReferenceStatistics, reference_from_bytes, reference_to_bytes
-from geoseg.models.rules import check_prediction_rules, check_prediction_sizes
+from geoseg.models.rules import check_names, check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
@@ -86,6 +87,7 @@ class ModelPackage:
     """Of the ground it was validated on; None where that was not measured."""
 
     def __post_init__(self) -> None:
+        check_names(self.name, self.bands)
         check_prediction_sizes(tile=self.tile, overlap=self.overlap, gsd=self.gsd)
         check_prediction_rules(self)
         self.network.eval()
@@ -138,8 +140,10 @@ def load_package(path: Path) -> ModelPackage:
     """
     files = read_files(path)
     card = card_from_json(files[CARD_FILE], origin=str(path))
-    network = build_network(card.spec)
-    _fill(network, files[WEIGHTS_FILE], card, origin=str(path))
+    stored = _stored(files.pop(WEIGHTS_FILE), card, origin=str(path))
+    with bounded_by(stored, about=str(path)):
+        network = build_network(card.spec)
+    _fill(network, stored, card, origin=str(path))
     return ModelPackage(
         name=card.name,
         network=network,
@@ -188,13 +192,16 @@ def _stored_weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
-def _fill(network: nn.Module, weights: bytes, card: ModelCard, *, origin: str) -> None:
+def _stored(weights: bytes, card: ModelCard, *, origin: str) -> dict[str, Tensor]:
     if hashlib.sha256(weights).hexdigest() != card.weights_sha256:
         raise ModelError(f"{origin}: {WEIGHTS_FILE} is not the file that {CARD_FILE} describes: copy it again")
     try:
-        stored = parse_weights(weights)
-    except SafetensorError as error:
+        return parse_weights(weights)
+    except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"{origin}: {WEIGHTS_FILE} is damaged: {error}") from error
+
+
+def _fill(network: nn.Module, stored: Mapping[str, Tensor], card: ModelCard, *, origin: str) -> None:
     wanted = network.state_dict()
     state = {name: tensor.to(wanted[name].dtype) for name, tensor in stored.items() if name in wanted}
     misfits = sorted(name for name in wanted.keys() | stored.keys() if not _fits(name, wanted, stored))
@@ -205,6 +212,9 @@ def _fill(network: nn.Module, weights: bytes, card: ModelCard, *, origin: str) -
         )
     with torch.no_grad():
         network.load_state_dict(state)
+    odd = next((name for name, tensor in network.named_parameters() if not bool(torch.isfinite(tensor).all())), None)
+    if odd is not None:
+        raise ModelError(f"{origin}: {odd} of {WEIGHTS_FILE} holds numbers that are not finite: train the model again")
 
 
 def _reference(data: bytes | None, card: ModelCard, *, origin: str) -> ReferenceStatistics | None:

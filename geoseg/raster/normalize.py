@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -35,8 +36,10 @@ class Normalizer:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
             raise ModelError(f"a normaliser needs a mean and a std per band, got {len(self.mean)} and {len(self.std)}")
-        if min(self.std) <= 0 or any(scale <= 0 for scale in self.scales.values()):
+        if not all(0 < number < math.inf for number in (*self.std, *self.scales.values())):
             raise ModelError(f"stds and scales must be positive, got {self.std} and {dict(self.scales)}")
+        if not all(map(math.isfinite, self.mean)):
+            raise ModelError(f"means must be finite, got {self.mean}")
         if len(self.curves) not in {0, len(self.mean)}:
             raise ModelError(f"{len(self.mean)} bands need as many curves or none, got {len(self.curves)}")
 
