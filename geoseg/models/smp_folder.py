@@ -15,8 +15,9 @@ from geoseg.models.state_dict import read_state_dict
 
 _CONFIG_FILE = "config.json"
 _TENSORS_FILE = "model.safetensors"
+_LARGEST_CONFIG = 2**20
 _NO_OPTIONS = SET_BY_SPEC | {"aux_params"}
-_EXCLUSIVE = {None, "identity", "softmax", "softmax2d", "logsoftmax"}
+_EXCLUSIVE = (None, "identity", "softmax", "softmax2d", "logsoftmax")
 """Activations that a softmax over the classes may take the place of."""
 
 _MOVED_TO_TIMM = ("timm-regnet", "timm-res2", "timm-resnest", "timm-gernet")
@@ -33,9 +34,10 @@ def read_smp_folder(folder: Path) -> tuple[NetworkSpec, dict[str, Tensor]]:
     config = _config(folder)
     origin = folder / _CONFIG_FILE
     classes = _number(origin, config, "classes", 1)
-    if config.get("activation") not in _EXCLUSIVE and (config.get("activation"), classes) != ("sigmoid", 1):
+    activation = config.get("activation")
+    if activation not in _EXCLUSIVE and (activation, classes) != ("sigmoid", 1):
         raise ModelError(
-            f"{origin}: activation {config['activation']!r} of {classes} classes: a package holds classes of which a "
+            f"{origin}: activation {activation!r} of {classes} classes: a package holds classes of which a "
             "pixel has one; train without an activation"
         )
     spec = NetworkSpec(
@@ -51,10 +53,12 @@ def read_smp_folder(folder: Path) -> tuple[NetworkSpec, dict[str, Tensor]]:
 def _config(folder: Path) -> dict[str, object]:
     path = folder / _CONFIG_FILE
     try:
+        if path.stat().st_size > _LARGEST_CONFIG:
+            raise ModelError(f"{path}: has more than {_LARGEST_CONFIG} bytes: it is no config of smp")
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; give a folder of save_pretrained") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: is not JSON: {error}") from error
     if not isinstance(config, dict) or not {"_model_class", "encoder_name"} <= config.keys():
         raise ModelError(f"{path}: does not name _model_class and encoder_name: give a folder of smp's save_pretrained")
@@ -63,7 +67,7 @@ def _config(folder: Path) -> dict[str, object]:
 
 def _number(origin: Path, config: Mapping[str, object], key: str, default: int) -> int:
     value = config.get(key, default)
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ModelError(f"{origin}: {key} must be a whole number, got {value!r}")
     return value
 

@@ -16,27 +16,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OPTION_TEXT = re.compile(r"[A-Za-z0-9_+-]{0,64}")
 _LARGEST_NUMBER, _MOST_NUMBERS = 65536, 64
-_NEVER = frozenset(
-    [
-        "activation",
-        "cfg",
-        "classes",
-        "device",
-        "dtype",
-        "encoder_name",
-        "encoder_weights",
-        "exportable",
-        "feature_cls",
-        "features_only",
-        "in_channels",
-        "in_chans",
-        "model_name",
-        "name",
-        "no_jit",
-        "out_indices",
-        "pruned",
-        "scriptable",
-    ]
+_NEVER = re.compile(
+    "activation|cfg|classes|device|dtype|encoder_(name|weights)|exportable|feature_cls|features_only|in_channels|in_chans|"
+    "model_name|name|no_jit|out_indices|pruned|scriptable"
 )
 """Keywords of timm and smp that geoseg sets itself, or that change what is built."""
 
@@ -81,7 +63,7 @@ class NetworkSpec:
 
 def _refuse_option(option: str, value: OptionValue) -> None:
     """Refuse an option that could name a file, a host or a size that no network has."""
-    if not _OPTION_NAME.fullmatch(option) or option in _NEVER or _NEVER_PART.search(option):
+    if not _OPTION_NAME.fullmatch(option) or _NEVER.fullmatch(option) or _NEVER_PART.search(option):
         raise ModelError(f"a network has no option {option[:64]!r}: it is none, or geoseg sets it itself")
     parts = value if isinstance(value, tuple) else (value,)
     if len(parts) > _MOST_NUMBERS or not all(_is_plain(part) for part in parts):
