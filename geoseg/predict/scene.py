@@ -184,7 +184,7 @@ def _described(staged: dict[str, Path], names: dict[str, str | None]) -> dict[st
 def _write_rasters(
     plan: PredictPlan, settings: PredictSettings, staged: dict[str, Path], progress: Progress | None
 ) -> tuple[ClassTotal, ...]:
-    here = settings.workers == 1 and settings.scheduler is None
+    here = settings.computes_here
     one_column = plan.output.width <= MAX_BLOCK_WIDTH
     whole = plan.output.height if here and one_column else default_block_rows(plan.grid)
     blocks = list(split_into_blocks(plan.output.window, rows=settings.block_rows or whole))
@@ -204,7 +204,14 @@ def _write_rasters(
         if here:
             stream_blocks(task.parts if one_column else lambda block: [task(block)], consume, blocks)
         else:
-            run_blocks(task, consume, blocks, workers=settings.workers, scheduler=settings.scheduler)
+            run_blocks(
+                task,
+                consume,
+                blocks,
+                workers=settings.workers,
+                scheduler=settings.scheduler,
+                cluster=settings.cluster,
+            )
     return layers.totals()
 
 
