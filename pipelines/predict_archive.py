@@ -35,7 +35,7 @@ REPORT = "report.json"
 """Name of the report in the output folder."""
 
 DONE = "done.json"
-_HOW_ONLY = {"overwrite", "workers", "scheduler", "block_rows", "batch_size"}
+_HOW_ONLY = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "batch_size"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +103,21 @@ def run_archive(jobs: Sequence[ArchiveJob], output: Path, settings: PredictSetti
         keep()
 
     keep()
-    alone = settings.workers == 1 and settings.scheduler is None
-    if alone or len(jobs) < settings.workers:
+    if settings.computes_here or len(jobs) < settings.workers:
         for job in jobs:
             with progress_shown(Path(job.scene).name) as progress:
                 entry = process_scene(job, settings, progress=progress)
             record(entry)
         return report
-    by_scene = partial(process_scene, settings=settings.model_copy(update={"workers": 1, "scheduler": None}))
-    run_blocks(by_scene, record, jobs, workers=settings.workers, scheduler=settings.scheduler)
+    alone = settings.model_copy(update={"workers": 1, "scheduler": None, "cluster": None})
+    run_blocks(
+        partial(process_scene, settings=alone),
+        record,
+        jobs,
+        workers=settings.workers,
+        scheduler=settings.scheduler,
+        cluster=settings.cluster,
+    )
     return report
 
 

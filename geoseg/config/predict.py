@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -121,6 +122,10 @@ class MapFields(Settings):
     scheduler: str | None = Field(
         default=None, min_length=1, description="Address of a running Dask cluster to compute on."
     )
+    cluster: Path | None = Field(
+        default=None,
+        description="YAML file of a cluster to make, compute on and end: SLURM, Kubernetes, SSH (configs/cluster).",
+    )
     grid: Grid = Field(
         default="model",
         description="Grid of the outputs where the resolutions of model and scene differ.",
@@ -135,6 +140,14 @@ class MapFields(Settings):
             raise PydanticCustomError("device", "Input should be auto, cpu, mps, cuda or cuda:N")
         return device
 
+    @field_validator("cluster")
+    @classmethod
+    def _one_place_to_compute(cls, cluster: Path | None, known: ValidationInfo) -> Path | None:
+        others = [name for name, alone in (("workers", 1), ("scheduler", None)) if known.data.get(name, alone) != alone]
+        if cluster is not None and others:
+            raise PydanticCustomError("cluster", "Input should not be given with {others}", {"others": others[0]})
+        return cluster
+
     @field_validator("overlap")
     @classmethod
     def _overlap_fits(cls, overlap: int | None, known: ValidationInfo) -> int | None:
@@ -143,6 +156,11 @@ class MapFields(Settings):
             limit = {"tile": tile, "limit": tile // 2}
             raise PydanticCustomError("overlap", "Input should be at most {limit}, half of tile {tile}", limit)
         return overlap
+
+    @property
+    def computes_here(self) -> bool:
+        """True where this process computes by itself, without workers."""
+        return self.workers == 1 and self.scheduler is None and self.cluster is None
 
 
 class PredictSettings(VectorFields, MapFields):
@@ -178,6 +196,7 @@ class PredictOptions(TypedDict, total=False):
     block_rows: int | None
     workers: int
     scheduler: str | None
+    cluster: str | Path | None
     grid: Grid
     vector: bool
     probabilities: bool

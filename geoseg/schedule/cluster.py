@@ -32,9 +32,9 @@ def run_on_cluster(
     from distributed.comm.core import CommClosedError  # noqa: PLC0415 - as above
 
     waiting, coming = deque(blocks), deque[Any]()
-    in_flight = sum(client.nthreads().values()) + _AHEAD
     try:
         while waiting or coming:
+            in_flight = sum(client.nthreads().values()) + _AHEAD  # workers may come and go
             while waiting and len(coming) < in_flight:
                 coming.append(client.submit(compute, waiting.popleft(), pure=False))
             consume(coming.popleft().result())

@@ -161,14 +161,14 @@ def test_json_is_all_that_stands_on_stdout(archive, mapped, tmp_path, capsys):
 def test_workers_map_whole_scenes_where_there_are_enough(archive, mapped, tmp_path, monkeypatch):
     asked = []
 
-    def run_blocks(compute, consume, blocks, *, workers, scheduler):
-        asked.append((len(blocks), workers, scheduler))
+    def run_blocks(compute, consume, blocks, *, workers, scheduler, cluster):
+        asked.append((len(blocks), workers, scheduler, cluster))
         for block in blocks:
             consume(compute(block))
 
     monkeypatch.setattr(predict_archive, "run_blocks", run_blocks)
     assert run(archive, "-o", tmp_path / "out", "--workers", "3") == 1
-    assert asked == [(4, 3, None)]
+    assert asked == [(4, 3, None, None)]
     assert [workers for _, _, workers in mapped] == [1, 1, 1, 1]
 
 
