@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.data.confusion import ConfusionMatrix
+from geoseg.inference.batches import TiledBlock
 from geoseg.inference.engine import TorchEngine
-from geoseg.inference.segment import segment
+from geoseg.inference.segment import strips
 from geoseg.models.zoo import load_model
 from geoseg.raster.scene import open_scene
 from geoseg.tiling.grid import TileGrid
@@ -68,8 +69,8 @@ def mapped(
     numbers = [str(position) for position, _ in enumerate(bands, start=1)]
     with open_scene(scene, bands=numbers) as opened:
         grid = TileGrid(height=opened.georef.height, width=opened.georef.width, tile=tile, overlap=overlap)
-        strips = segment(opened, grid, engine, block=grid.scene, batch_size=4)
-        return np.concatenate([strip.probabilities.argmax(0).numpy().astype(np.uint8) for strip in strips])
+        found = strips(opened, TiledBlock(grid=grid, window=grid.scene), engine, batch_size=1)
+        return np.concatenate([strip.probabilities.argmax(0).numpy().astype(np.uint8) for strip in found])
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from affine import Affine
 from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import ClassMap
-from geoseg.inference.batches import tiles
-from geoseg.inference.decide import decide
+from geoseg.inference.batches import TiledBlock, tiles
+from geoseg.inference.decide import DecisionRule, decide, joined
+from geoseg.inference.frame import ComputedTile, Deciding, finished_rows
 from geoseg.raster.resample import ResampledScene
 from geoseg.raster.scene import open_scene
-from geoseg.tiling.blend import RowBlender, Strip, flat_top_cosine
+from geoseg.tiling.blend import RowBlender, Strip
 from geoseg.tiling.grid import TileGrid
+from geoseg.tiling.weights import Ramp, flat_top_cosine
 from geoseg.window import Window
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rasterio's boundless reads, affine 3
@@ -51,7 +53,7 @@ def scene(tmp_path_factory) -> Path:
 def test_read_tiles_decoding_each_storage_block_once(benchmark, scene):
     def read() -> int:
         with open_scene(scene) as opened:
-            return sum(1 for _ in tiles(opened, GRID, block=GRID.scene))
+            return sum(1 for _ in tiles(opened, TiledBlock(grid=GRID, window=GRID.scene)))
 
     assert benchmark(read) == len(list(GRID.windows()))
 
@@ -91,7 +93,7 @@ def test_blend_through_a_ring_of_rows(benchmark):
 
 def test_blend_on_the_whole_scene(benchmark):
     probabilities = torch.full((CLASSES, GRID.tile, GRID.tile), 1 / CLASSES)
-    weight = flat_top_cosine(GRID.tile, GRID.overlap, first=False)
+    weight = torch.from_numpy(flat_top_cosine(GRID.tile, Ramp(GRID.overlap), first=False, last=False))
     both = weight[:, None] * weight[None, :]
 
     def blend() -> int:
@@ -108,10 +110,25 @@ def test_blend_on_the_whole_scene(benchmark):
 
 def test_decide(benchmark):
     legend = ClassMap.of((index, f"class {index}", "#102030") for index in range(CLASSES))
+    rule = DecisionRule(classes=legend)
     strip = Strip(
         window=Window.of_shape(128, SIDE),
         probabilities=torch.rand((CLASSES, 128, SIDE)).softmax(dim=0),
         valid=np.ones((128, SIDE), dtype=np.bool_),
     )
 
-    assert benchmark(lambda: decide(strip, legend, with_probabilities=False)).class_ids.shape == (128, SIDE)
+    assert benchmark(lambda: decide(strip, rule)).class_ids.shape == (128, SIDE)
+
+
+def test_blend_and_decide_in_one_pass(benchmark):
+    legend = ClassMap.of((index, f"class {index}", "#102030") for index in range(CLASSES))
+    probabilities = np.full((CLASSES, GRID.tile, GRID.tile), 1 / CLASSES, dtype=np.float32)
+    valid = np.ones((GRID.tile, GRID.tile), dtype=np.bool_)
+    block = TiledBlock(grid=GRID, window=GRID.scene)
+
+    def run() -> tuple[int, ...]:
+        computed = (ComputedTile(window=w, probabilities=probabilities, valid=valid) for w in GRID.windows())
+        sink = Deciding(DecisionRule(classes=legend))
+        return joined(finished_rows(computed, block, CLASSES, sink)).class_ids.shape
+
+    assert benchmark(run) == (SIDE, SIDE)

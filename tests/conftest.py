@@ -75,10 +75,8 @@ class FakeEngine:
 
     classes: int = 3
     tiles_seen: int = 0
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
+    threads: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         self.tiles_seen += len(images)

@@ -17,7 +17,7 @@ from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import LabelError
 from geoseg.evaluation.change import ChangeMatrix, Progress, blocks, codes
 from geoseg.evaluation.map_pair import MapPair
-from geoseg.vector.ahead import in_order
+from geoseg.ahead import in_order
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.columns import GEOMETRY, batch_of
 from geoseg.vector.layers import Layer, Table

@@ -1,25 +1,40 @@
-"""Tiles of a scene in batches of one fixed shape, read ahead in a thread. Knows nothing of networks.
+"""Tiles of a scene, one by one or in batches of one fixed shape, read ahead in a thread. Knows nothing of networks.
 
 Each storage block is decoded once: rows are read in whole storage-block rows and kept while a tile still needs
-them. Pixels outside the scene are reflected at its edges; they count as not valid.
+them. Tiles inside the scene are views of these rows; pixels outside are reflected at its edges and never wanted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.ahead import read_ahead
 from geoseg.raster.patch import Patch, SceneReader
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
 
-Item = TypeVar("Item")
+Wanted = Callable[[Window], NDArray[np.bool_]]
+"""Which pixels of a window are to be decided, on the grid of the tiles; others only surround them."""
+
 _MIN_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiledBlock:
+    """A block of a scene, with the tiles that touch it."""
+
+    grid: TileGrid
+    """The lattice of tiles over the scene."""
+
+    window: Window
+    """The block, inside the scene."""
+
+    wanted: Wanted | None = None
+    """Which of its pixels are to be decided; None = all that are valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +45,13 @@ class Tile:
     """Of the tile; it may leave the scene."""
 
     image: NDArray[np.generic]
-    """(bands, tile, tile), in the scene's dtype, reflected outside the scene."""
+    """(bands, height, width), in the scene's dtype, reflected outside the scene."""
 
     usable: NDArray[np.bool_]
-    """(tile, tile); True = the image holds a measurement there, real or reflected."""
+    """(height, width); True = the image holds a measurement there, real or reflected."""
 
     valid: NDArray[np.bool_]
-    """(tile, tile); True = usable and inside the scene."""
+    """(height, width); True = usable, inside the scene and wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +68,33 @@ class Batch:
     """Those in it, at most n, in row-major order."""
 
 
-def batches(scene: SceneReader, grid: TileGrid, *, block: Window, batch_size: int) -> Iterator[Batch]:
-    """Batches of the tiles that touch a block and hold any valid pixel, one read ahead of the consumer."""
-    return read_ahead(_in_batches(tiles(scene, grid, block=block), batch_size))
+def batches(scene: SceneReader, block: TiledBlock, *, batch_size: int) -> Iterator[Batch]:
+    """Batches of the tiles that touch a block and hold any valid pixel, one made ahead of the consumer.
+
+    Their shape is one only where the grid cuts no tile short.
+    """
+    return read_ahead(_in_batches(tiles(scene, block), batch_size))
 
 
-def tiles(scene: SceneReader, grid: TileGrid, *, block: Window) -> Iterator[Tile]:
-    """The tiles that touch a block and hold any valid pixel, row-major."""
-    origins = grid.col_origins(block)
-    every_col = reflected(origins[0], origins[-1] + grid.tile, grid.width)
-    left, right = int(every_col.min()), int(every_col.max()) + 1
-    rolling = _RollingRows(scene, left, right)
-    for row in grid.row_origins(block):
-        rows = reflected(row, row + grid.tile, grid.height)
-        patch = rolling.rows(int(rows.min()), int(rows.max()) + 1)
-        rows = rows - patch.window.row
-        for col in origins:
-            cols = reflected(col, col + grid.tile, grid.width) - left
-            tile = _cut(patch, Window(row=row, col=col, height=grid.tile, width=grid.tile), rows, cols, grid.scene)
+def tiles(scene: SceneReader, block: TiledBlock) -> Generator[Tile, None, None]:
+    """The tiles that touch a block and hold any valid pixel, row-major, their rows read one row of tiles ahead."""
+    grid = block.grid
+    for patch, row in read_ahead(_rows_of_tiles(scene, block)):
+        for col in grid.col_origins(block.window):
+            tile = _cut(patch, grid.window(row, col), block)
             if tile.valid.any():
                 yield tile
+
+
+def _rows_of_tiles(scene: SceneReader, block: TiledBlock) -> Iterator[tuple[Patch, int]]:
+    """For each row of tiles the pixels it is cut from, and its first row."""
+    grid = block.grid
+    *_, last = origins = grid.col_origins(block.window)
+    every_col = reflected(origins[0], grid.window(0, last).right, grid.width)
+    rolling = _RollingRows(scene, int(every_col.min()), int(every_col.max()) + 1)
+    for row in grid.row_origins(block.window):
+        rows = reflected(row, grid.window(row, 0).bottom, grid.height)
+        yield rolling.rows(int(rows.min()), int(rows.max()) + 1), row
 
 
 def reflected(start: int, stop: int, size: int) -> NDArray[np.int64]:
@@ -83,23 +105,20 @@ def reflected(start: int, stop: int, size: int) -> NDArray[np.int64]:
     return np.minimum(folded, 2 * size - 2 - folded)
 
 
-def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, the next one made in a thread while the consumer works on this one."""
-    source = iter(items)
-    end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        coming = pool.submit(next, source, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, source, end)
-            yield item  # type: ignore[misc] # the sentinel is excluded above
-
-
-def _cut(patch: Patch, window: Window, rows: NDArray[np.int64], cols: NDArray[np.int64], scene: Window) -> Tile:
-    usable = patch.valid[rows[:, None], cols[None, :]]
-    valid = usable.copy()
-    valid[scene.bottom - window.row :] = False
-    valid[:, scene.right - window.col :] = False
-    image = patch.image[:, rows[:, None], cols[None, :]]
+def _cut(patch: Patch, window: Window, block: TiledBlock) -> Tile:
+    if patch.window.intersect(window) == window:
+        rows, cols = window.slices_in(patch.window)
+        image, usable = patch.image[:, rows, cols], patch.valid[rows, cols]
+        inside = usable
+    else:
+        scene = block.grid.scene
+        beyond_rows = reflected(window.row, window.bottom, scene.height)[:, None] - patch.window.row
+        beyond_cols = reflected(window.col, window.right, scene.width)[None, :] - patch.window.col
+        image, usable = patch.image[:, beyond_rows, beyond_cols], patch.valid[beyond_rows, beyond_cols]
+        inside = usable.copy()
+        inside[scene.bottom - window.row :] = False
+        inside[:, scene.right - window.col :] = False
+    valid = inside if block.wanted is None else inside & block.wanted(window)
     return Tile(window=window, image=image, usable=usable, valid=valid)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,31 +33,38 @@ class Decision:
     """(classes, height, width) in percent, 255 where the scene is not valid; None unless asked for."""
 
 
-def decide(strip: Strip, classes: ClassMap, *, with_probabilities: bool, thresholds: Sequence[float] = ()) -> Decision:
-    """The most probable class of each pixel and how probable it is; of equals the first in the legend.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRule:
+    """How a pixel gets its class: the most probable one, of equals the first in the legend."""
 
-    Args:
-        strip: the probabilities.
-        classes: the legend.
-        with_probabilities: whether to keep the probability of every class too.
-        thresholds: for each class the probability that a pixel needs to be given it; empty = 0 for all. Of the
-            classes that reach their threshold the most probable is chosen; where none does, none is.
-    """
+    classes: ClassMap
+    """The legend."""
+
+    with_probabilities: bool = False
+    """Whether to keep the probability of every class too."""
+
+    thresholds: tuple[float, ...] = ()
+    """For each class the probability that a pixel needs to be given it; empty = 0 for all. Of the classes that reach
+    their threshold the most probable is chosen; where none does, none is."""
+
+
+def decide(strip: Strip, rule: DecisionRule) -> Decision:
+    """The most probable class of each pixel and how probable it is."""
     decided = strip.valid
-    if any(thresholds):
-        needed = torch.tensor(thresholds, dtype=strip.probabilities.dtype, device=strip.probabilities.device)
+    if any(rule.thresholds):
+        needed = torch.tensor(rule.thresholds, dtype=strip.probabilities.dtype, device=strip.probabilities.device)
         reaching = strip.probabilities >= needed[:, None, None]
         best, index = strip.probabilities.where(reaching, -torch.inf).max(dim=0)
         decided = decided & reaching.any(dim=0).cpu().numpy()
     else:
         best, index = strip.probabilities.max(dim=0)
-    class_ids = classes.ids_of_indices()[index.cpu().numpy()]
+    class_ids = rule.classes.ids_of_indices()[index.cpu().numpy()]
     class_ids[~decided] = NODATA_ID
     return Decision(
         window=strip.window,
         class_ids=class_ids,
         confidence=_percent(best, decided),
-        probabilities=_percent(strip.probabilities, strip.valid) if with_probabilities else None,
+        probabilities=_percent(strip.probabilities, strip.valid) if rule.with_probabilities else None,
     )
 
 

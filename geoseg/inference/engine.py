@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.one_by_one import one_by_one
 from geoseg.inference.preparation import Calibrated, Preparation
-from geoseg.inference.tile_pool import TilePool
 from geoseg.models.device import Precision, choose_device, choose_precision
 from geoseg.models.package import ModelPackage
 
@@ -19,7 +19,10 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Engine(Protocol):
-    """Turns tiles into probabilities. The same tile gives the same bits wherever it stands in a batch."""
+    """Turns tiles into probabilities. The same tile gives the same bits wherever it stands in a batch.
+
+    On a CPU a call computes on the thread that makes it, and `threads` of them may run at a time.
+    """
 
     @property
     def classes(self) -> int:
@@ -29,16 +32,19 @@ class Engine(Protocol):
     def device(self) -> torch.device:
         """Where the probabilities lie."""
 
+    @property
+    def threads(self) -> int:
+        """How many calls may run at a time; 1 where it is not a CPU."""
+
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         """What each pixel may be.
 
         Args:
-            images: (n, bands, tile, tile) in the numbers of the scene, of the bands it has; n and tile
-                never change in a run.
-            usable: (n, tile, tile), False where the image holds nothing.
+            images: (n, bands, height, width) in the numbers of the scene, of the bands it has.
+            usable: (n, height, width), False where the image holds nothing.
 
         Returns:
-            (n, classes, tile, tile) float32 on the engine's device, summing to 1 over the classes; of no meaning in
+            (n, classes, height, width) float32 on the engine's device, summing to 1 over the classes; of no meaning in
             a tile without any usable pixel.
         """
 
@@ -47,7 +53,7 @@ class TorchEngine:
     """A model package on a torch device.
 
     Integers travel to the device; scaling, normalising and the softmax happen there (see `Preparation`). On a CPU each
-    tile is one call on one thread, as many tiles at a time as there are cores (see `TilePool`).
+    tile is one call on one thread; there are to be as many at a time as there are cores (see `one_by_one`).
     """
 
     def __init__(
@@ -83,7 +89,7 @@ class TorchEngine:
         self._classes = len(package.classes)
         self._preparation = Preparation(package, dtype=dtype, device=self._device, present=present)
         self._one_at_a_time = threading.Lock()
-        self._pool = TilePool(threads) if self._device.type == "cpu" else None
+        self._threads = (threads or torch.get_num_threads()) if self._device.type == "cpu" else 1
 
     @property
     def classes(self) -> int:
@@ -98,7 +104,7 @@ class TorchEngine:
     @property
     def threads(self) -> int:
         """Tiles computed at a time on a CPU."""
-        return 1 if self._pool is None else self._pool.threads
+        return self._threads
 
     @property
     def precision(self) -> str:
@@ -106,11 +112,11 @@ class TorchEngine:
         return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._autocast]
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """As in `Engine`; calls from several threads wait for one another."""
+        """As in `Engine`; where it is not a CPU, calls from several threads wait for one another."""
+        if self._device.type == "cpu":
+            return one_by_one(self._forward, images, usable, classes=self._classes)
         with self._one_at_a_time:
-            if self._pool is None:
-                return self._forward(images, usable)
-            return self._pool.probabilities(self._forward, images, usable, classes=self._classes)
+            return self._forward(images, usable)
 
     @torch.inference_mode()
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
@@ -120,9 +126,6 @@ class TorchEngine:
         return torch.softmax(self._calibration(logits.to(torch.float32)), dim=1)
 
 
-def default_batch_size(device: torch.device, tile: int, *, threads: int = 1) -> int:
-    """Tiles a call when nobody asks: on a CPU one for each thread, on a GPU about 8 Mpx.
-
-    More on a CPU would compute no faster, and every batch on its way takes memory.
-    """
-    return max(1, threads if device.type == "cpu" else 2**23 // tile**2)
+def default_batch_size(device: torch.device, tile: int) -> int:
+    """Tiles a call when nobody asks: on a CPU one, on a GPU about 8 Mpx."""
+    return 1 if device.type == "cpu" else max(1, 2**23 // tile**2)

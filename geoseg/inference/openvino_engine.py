@@ -16,8 +16,8 @@ from torch import nn
 
 from geoseg.errors import ConfigError
 from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.one_by_one import one_by_one
 from geoseg.inference.preparation import Calibrated, Preparation
-from geoseg.inference.tile_pool import TilePool
 from geoseg.models.device import Precision, choose_precision
 from geoseg.models.package import ModelPackage
 
@@ -64,9 +64,13 @@ class OpenVinoEngine:
         self._package = package
         self._precision = choose_precision(precision, _CPU)
         self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
-        self._pool = TilePool(threads)
-        self._one_at_a_time = threading.Lock()
-        self._load(tile or package.tile)
+        self._threads = threads or torch.get_num_threads()
+        self._loading = threading.Lock()
+        self._compiled: dict[tuple[int, int], Any] = {}
+        self._of_thread = threading.local()
+        side = tile or package.tile
+        inputs = self._preparation.completed(probe(self._preparation.bands, side))
+        check_agreement("openvino", package, inputs, self._infer)
 
     @property
     def classes(self) -> int:
@@ -81,7 +85,7 @@ class OpenVinoEngine:
     @property
     def threads(self) -> int:
         """Tiles computed at a time."""
-        return self._pool.threads
+        return self._threads
 
     @property
     def precision(self) -> str:
@@ -89,37 +93,36 @@ class OpenVinoEngine:
         return self._precision
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """As in `Engine`; calls from several threads wait for one another."""
-        with self._one_at_a_time:
-            if images.shape[-1] != self._tile:
-                self._load(images.shape[-1])
-            return self._pool.probabilities(self._forward, images, usable, classes=self.classes)
+        """As in `Engine`."""
+        return one_by_one(self._forward, images, usable, classes=self.classes)
 
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         return self._infer(self._preparation(images, usable))
 
     def _infer(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Probabilities that hold until the same thread asks again."""
-        if not hasattr(self._of_thread, "request"):
-            self._of_thread.request = self._compiled.create_infer_request()
-        found = self._of_thread.request.infer([inputs.contiguous().numpy()], share_inputs=True, share_outputs=True)
-        return torch.from_numpy(found[0])
+        """Inputs (1, bands, height, width) to probabilities, by this thread's own request for that shape."""
+        height, width = inputs.shape[2:]
+        requests = self._of_thread.__dict__.setdefault("requests", {})
+        if (height, width) not in requests:
+            requests[height, width] = self._compiled_for(height, width).create_infer_request()
+        request = requests[height, width]
+        found = np.empty((1, self.classes, height, width), dtype=np.float32)
+        request.set_output_tensor(self._openvino.Tensor(found, shared_memory=True))
+        request.infer([inputs.contiguous().numpy()], share_inputs=True)
+        return torch.from_numpy(found)
 
-    def _load(self, tile: int) -> None:
-        self._tile = 0  # until it is checked
-        shape = (1, len(self._package.bands), tile, tile)
-        model = _converted(self._openvino, self._package, shape)
-        options = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
-            "INFERENCE_NUM_THREADS": self.threads,
-            "NUM_STREAMS": self.threads,  # one thread each
-            "ENABLE_CPU_PINNING": False,  # several processes would take the same cores
-        }
-        self._compiled = self._openvino.Core().compile_model(model, "CPU", options)
-        self._of_thread = threading.local()
-        inputs = self._preparation.completed(probe(self._preparation.bands, tile))
-        check_agreement("openvino", self._package, inputs, self._infer)
-        self._tile = tile
+    def _compiled_for(self, height: int, width: int) -> Any:  # noqa: ANN401 - it ships no types
+        with self._loading:
+            if (height, width) not in self._compiled:
+                model = _converted(self._openvino, self._package, (1, len(self._package.bands), height, width))
+                options = {
+                    "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+                    "INFERENCE_NUM_THREADS": self.threads,
+                    "NUM_STREAMS": self.threads,  # one thread each
+                    "ENABLE_CPU_PINNING": False,  # several processes would take the same cores
+                }
+                self._compiled[height, width] = self._openvino.Core().compile_model(model, "CPU", options)
+            return self._compiled[height, width]
 
 
 class _Graph(nn.Module):

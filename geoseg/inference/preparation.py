@@ -9,16 +9,18 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.inference.curves import TorchCurves
+from geoseg.inference.kernels import look_up
 from geoseg.models.package import ModelPackage
 
+_TABLED = 2  # bytes of a number; a table of all numbers of 4 bytes would not fit
 _FAR = 100.0  # standard deviations; an undeclared nodata of -3e38 would turn its whole tile into NaN
 
 
 class Preparation:
     """What a model package does to images before its network, on a torch device.
 
-    Integers travel to the device; they are scaled and normalised there. Pixels without a measurement become the mean
-    of the training imagery, so nodata does not bleed a dark edge into its neighbours.
+    Integers travel to the device; they are scaled and normalised there, on a CPU by a table. Pixels without a
+    measurement become the mean of the training imagery, so nodata does not bleed a dark edge into its neighbours.
     """
 
     def __init__(
@@ -50,15 +52,34 @@ class Preparation:
             self._curves, scale = TorchCurves(curves, scale, device), 1.0
         self._factor = (scale / std).to(torch.float32).view(shape).to(device)
         self._offset = (mean / std).to(torch.float32).view(shape).to(device)
+        self._table: NDArray[np.float32] | None = None
+        if device.type == "cpu" and np.issubdtype(np.dtype(dtype), np.integer) and np.dtype(dtype).itemsize <= _TABLED:
+            self._table = self._of_every_number(np.dtype(dtype))
 
     def __call__(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """Images (n, bands there are, tile, tile) to inputs (n, bands of the model, tile, tile), float32."""
-        numbers = torch.from_numpy(images).to(self._device, non_blocking=True).to(torch.float32)
+        """Images (n, bands there are, height, width) to inputs (n, bands of the model, height, width), float32."""
+        if self._table is None:
+            return self.completed(self._computed(images, usable))
+        inputs = np.zeros((len(images), *images.shape[2:], self._bands), dtype=np.float32)
+        for place, image in enumerate(images):
+            look_up(image, usable[place], self._table, self._places, inputs[place])
+        return torch.from_numpy(inputs).permute(0, 3, 1, 2)
+
+    def _of_every_number(self, dtype: np.dtype[np.generic]) -> NDArray[np.float32]:
+        """The input that each number of a dtype becomes, by band; negative numbers at the end, as bits order them."""
+        bits = np.dtype(f"u{dtype.itemsize}")
+        numbers = np.arange(np.iinfo(bits).max + 1, dtype=bits).view(dtype)
+        row = np.broadcast_to(numbers, (1, self.bands, 1, len(numbers)))
+        found = self._computed(np.ascontiguousarray(row), np.ones((1, 1, len(numbers)), dtype=np.bool_))
+        self._places = np.array(self._present)
+        return np.ascontiguousarray(found[0, :, 0].numpy())
+
+    def _computed(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
+        numbers = torch.from_numpy(np.ascontiguousarray(images)).to(self._device, non_blocking=True).to(torch.float32)
         if self._curves is not None:
             numbers = self._curves(numbers)
-        there = torch.from_numpy(usable).to(self._device, non_blocking=True)[:, None]
-        inputs = torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
-        return self.completed(inputs)
+        there = torch.from_numpy(np.ascontiguousarray(usable)).to(self._device, non_blocking=True)[:, None]
+        return torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
 
     def completed(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs of the bands there are, with the mean of the training imagery in those that are missing."""

@@ -48,8 +48,13 @@ class D4Engine:
         """Where the probabilities lie."""
         return self._engine.device
 
+    @property
+    def threads(self) -> int:
+        """As many as the other's."""
+        return self._engine.threads
+
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """As in `Engine`; every tile is square."""
+        """As in `Engine`."""
         first, *others = SYMMETRIES
         total = self._seen(images, usable, first)
         for symmetry in others:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from geoseg.classes import NODATA_ID
 from geoseg.inference.decide import PERCENT
-from geoseg.inference.segment import segment
+from geoseg.inference.batches import TiledBlock
+from geoseg.inference.segment import strips
 from geoseg.models.package import ModelPackage
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.target import seen_scene
@@ -40,7 +41,7 @@ def write_competence(engine: CompetenceEngine, plan: PredictPlan, path: Path, *,
     georef = plan.source.georef if plan.factor == 1 else plan.source.georef.rescaled(plan.factor)
     with Staging(path.parent, [path.name], overwrite=overwrite) as staging, seen_scene(plan) as scene:
         with confidence_writer(staging.path(path.name), georef) as writer:
-            for strip in segment(scene, plan.grid, engine, block=georef.window, batch_size=_AT_ONCE):
+            for strip in strips(scene, TiledBlock(grid=plan.grid, window=georef.window), engine, batch_size=_AT_ONCE):
                 writer.write(strip.window, _percent(strip))
         staging.commit()
 
@@ -65,6 +66,11 @@ class CompetenceEngine:
     def device(self) -> torch.device:
         """Where the answers lie."""
         return torch.device("cpu")
+
+    @property
+    def threads(self) -> int:
+        """One call at a time."""
+        return 1
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> Tensor:
         """As in `Engine`; one tile at a time, so that its bits depend on nothing else."""

@@ -17,14 +17,15 @@ import torch
 from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
 from geoseg.georef import GeoRef
-from geoseg.inference.decide import Decision
+from geoseg.inference.decide import Decision, DecisionRule
 from geoseg.models.card import card_to_json
+from geoseg.predict.engines import EngineChoice
 from geoseg.predict.facts import RunFacts
 from geoseg.predict.layers import ClassTotal, Layers
 from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.shift import warn_of_shift
-from geoseg.predict.task import BlockTask, EngineChoice
+from geoseg.predict.task import BlockTask
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
 from geoseg.schedule import run_blocks, stream_blocks
@@ -230,11 +231,13 @@ def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
             present=plan.present,
             version=hashlib.sha256(card_to_json(plan.card).encode()).hexdigest(),
         ),
-        classes=plan.card.classes,
+        rule=DecisionRule(
+            classes=plan.card.classes,
+            with_probabilities=settings.probabilities or settings.needs_probabilities,
+            thresholds=plan.thresholds,
+        ),
         grid=plan.grid,
         factor=plan.factor,
         on_scene_grid=plan.regrids,
         batch_size=settings.batch_size,
-        with_probabilities=settings.probabilities or settings.needs_probabilities,
-        thresholds=plan.thresholds,
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GridError
 from geoseg.tiling.grid import TileGrid
+from geoseg.tiling.weights import TileWeights
 from geoseg.window import Window
 
 _STRIP_ROWS = 128
@@ -36,26 +37,6 @@ class Strip:
     """(height, width); True = usable in the scene."""
 
 
-def flat_top_cosine(tile: int, overlap: int, *, first: bool) -> torch.Tensor:
-    """Blending weight along one axis of a tile, shape (tile,), float32.
-
-    sin²(π/2·(k+½)/overlap) over the first `overlap` pixels, 1 in the middle, mirrored at the end: over two
-    neighbours it sums to sin² + cos² = 1. The Hann window of Pielawski & Wählby (2020) is the case of an
-    overlap of half a tile.
-
-    Args:
-        tile: side of a tile, px.
-        overlap: pixels shared with the next tile, at most tile / 2.
-        first: True for the first tile of the lattice, which has no neighbour before it and so no ramp there.
-    """
-    weight = torch.ones(tile, dtype=torch.float64)
-    ramp = torch.sin(torch.pi / 2 * (torch.arange(overlap, dtype=torch.float64) + 0.5) / max(overlap, 1)) ** 2
-    weight[tile - overlap :] = ramp.flip(0)
-    if not first:
-        weight[:overlap] = ramp
-    return weight.to(torch.float32)
-
-
 class RowBlender:
     """Sums weighted tiles over one block and gives out the rows that are finished.
 
@@ -67,17 +48,15 @@ class RowBlender:
         depth = min(grid.tile, block.height)
         self._ring = torch.zeros((classes, depth, block.width), dtype=torch.float32, device=device)
         self._valid = np.zeros((depth, block.width), dtype=np.bool_)
-        self._weights = {
-            first: flat_top_cosine(grid.tile, grid.overlap, first=first).to(device) for first in (True, False)
-        }
+        self._weights = TileWeights(grid)
 
     def add(self, window: Window, probabilities: torch.Tensor, valid: NDArray[np.bool_]) -> None:
         """Add one tile; tiles must come row-major.
 
         Args:
             window: of the tile.
-            probabilities: (classes, tile, tile) float32.
-            valid: (tile, tile), True = usable in the scene.
+            probabilities: (classes, height, width) float32.
+            valid: (height, width), True = usable in the scene.
 
         Raises:
             GridError: if the tile lies above rows already given out, or not on the block.
@@ -89,9 +68,9 @@ class RowBlender:
         ring = Window(row=self._top, col=self._block.col, height=self._ring.shape[1], width=self._block.width)
         there = part.slices_in(ring)
         self._valid[there] |= valid[rows, cols]
-        down = self._weights[window.row == 0][rows]
-        across = self._weights[window.col == 0][cols]
-        self._ring[:, *there] += probabilities[:, rows, cols] * (down[:, None] * across[None, :])
+        down, across = self._weights.down(window)[rows], self._weights.across(window)[cols]
+        weight = torch.from_numpy(down[:, None] * across[None, :]).to(self._ring.device, non_blocking=True)
+        self._ring[:, *there] += probabilities[:, rows, cols] * weight
 
     def finish(self, up_to: int) -> Iterator[Strip]:
         """Give out every row above `up_to`, in strips that own their pixels; at most `tile` rows a call."""

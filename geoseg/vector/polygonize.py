@@ -14,7 +14,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from geoseg.vector.ahead import in_order
+from geoseg.ahead import in_order
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.geometries import to_shapely, to_wkb
 from geoseg.vector.outlines import Outlines

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID, ClassMap
-from geoseg.vector.ahead import in_order
+from geoseg.ahead import in_order
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.attributes import OpenPart, OpenRegions
 from geoseg.vector.blocks import BlockPixels

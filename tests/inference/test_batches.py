@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.inference.batches import batches, read_ahead, reflected, tiles
+from geoseg.inference.batches import TiledBlock, batches, reflected, tiles
 from geoseg.tiling.blocks import split_into_blocks
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
@@ -40,7 +38,7 @@ def test_tiles_are_cut_out_of_the_reflected_scene(fake_scene, height, width, sto
     usable = np.pad(scene.valid, ((0, 64), (0, 64)), mode="reflect")
     valid = np.pad(scene.valid, ((0, 64), (0, 64)))
     expected = [window for window in a_grid(height, width).windows() if valid[cut(window)].any()]
-    found = list(tiles(scene, a_grid(height, width), block=Window.of_shape(height, width)))
+    found = list(tiles(scene, TiledBlock(grid=a_grid(height, width), window=Window.of_shape(height, width))))
     assert [tile.window for tile in found] == expected
     for tile in found:
         assert np.array_equal(tile.image, padded[:, *cut(tile.window)])
@@ -55,9 +53,9 @@ def cut(window):
 @given(rows=st.integers(1, 200), height=st.integers(1, 200))
 def test_a_tile_does_not_depend_on_the_block_it_is_read_for(fake_scene, rows, height):
     scene, grid = a_scene(fake_scene, height, 70), a_grid(height, 70)
-    whole = {tile.window: tile for tile in tiles(scene, grid, block=grid.scene)}
+    whole = {tile.window: tile for tile in tiles(scene, TiledBlock(grid=grid, window=grid.scene))}
     for block in split_into_blocks(grid.scene, rows=rows):
-        for tile in tiles(scene, grid, block=block):
+        for tile in tiles(scene, TiledBlock(grid=grid, window=block)):
             assert np.array_equal(tile.image, whole[tile.window].image)
             assert np.array_equal(tile.valid, whole[tile.window].valid)
 
@@ -66,7 +64,7 @@ def test_a_tile_does_not_depend_on_the_block_it_is_read_for(fake_scene, rows, he
 def test_every_row_is_decoded_once(fake_scene, storage_rows):
     scene = a_scene(fake_scene, 512, 40, storage_rows=storage_rows)
     grid = a_grid(512, 40)
-    list(tiles(scene, grid, block=grid.scene))
+    list(tiles(scene, TiledBlock(grid=grid, window=grid.scene)))
     rows = np.concatenate([np.arange(read.row, read.bottom) for read in scene.reads])
     assert np.array_equal(rows, np.arange(512))
     assert all(read.row % storage_rows == 0 for read in scene.reads)
@@ -74,7 +72,7 @@ def test_every_row_is_decoded_once(fake_scene, storage_rows):
 
 def test_only_the_columns_of_the_block_are_read(fake_scene):
     scene = a_scene(fake_scene, 64, 1000)
-    list(tiles(scene, a_grid(64, 1000), block=Window(row=0, col=320, height=64, width=64)))
+    list(tiles(scene, TiledBlock(grid=a_grid(64, 1000), window=Window(row=0, col=320, height=64, width=64))))
     assert {(read.col, read.right) for read in scene.reads} == {(288, 416)}
 
 
@@ -82,13 +80,13 @@ def test_batches_have_one_shape_and_leave_out_empty_tiles(fake_scene):
     scene = a_scene(fake_scene, 300, 100)
     scene.valid[:160] = False
     grid = a_grid(300, 100)
-    found = list(batches(scene, grid, block=grid.scene, batch_size=5))
-    assert {batch.images.shape for batch in found} == {(5, 2, 64, 64)}
-    assert {batch.usable.shape for batch in found} == {(5, 64, 64)}
+    found = list(batches(scene, TiledBlock(grid=grid, window=grid.scene), batch_size=4))
+    assert {batch.images.shape for batch in found} == {(4, 2, 64, 64)}
+    assert {batch.usable.shape for batch in found} == {(4, 64, 64)}
     windows = [tile.window for batch in found for tile in batch.tiles]
     assert windows == [window for window in grid.windows() if window.bottom > 160]
     last = found[-1]
-    assert len(windows) % 5
+    assert len(windows) % 4
     assert not last.usable[len(last.tiles) :].any()
     assert not last.images[len(last.tiles) :].any()
 
@@ -97,46 +95,4 @@ def test_a_scene_of_nodata_has_no_batches(fake_scene):
     scene = a_scene(fake_scene, 100, 100)
     scene.valid[:] = False
     grid = a_grid(100, 100)
-    assert list(batches(scene, grid, block=grid.scene, batch_size=2)) == []
-
-
-@given(st.lists(st.integers(), max_size=5))
-def test_reading_ahead_changes_nothing(items):
-    assert list(read_ahead(items)) == items
-
-
-def test_reading_ahead_is_one_item_ahead():
-    made = []
-    second = threading.Event()
-
-    def source():
-        for item in range(10):
-            made.append(item)
-            if item == 1:
-                second.set()
-            yield item
-
-    ahead = read_ahead(source())
-    assert next(ahead) == 0
-    assert second.wait(5)
-    assert made == [0, 1]
-    ahead.close()
-
-
-def test_an_error_while_reading_ahead_comes_through():
-    def source():
-        yield 1
-        raise OSError("the disk is gone")
-
-    ahead = read_ahead(source())
-    assert next(ahead) == 1
-    with pytest.raises(OSError, match="the disk is gone"):
-        next(ahead)
-
-
-def test_reading_ahead_stops_with_its_consumer():
-    before = threading.active_count()
-    ahead = read_ahead(iter(range(10**9)))
-    next(ahead)
-    ahead.close()
-    assert threading.active_count() == before
+    assert list(batches(scene, TiledBlock(grid=grid, window=grid.scene), batch_size=2)) == []

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.inference.decide import decide, joined
+from geoseg.inference.decide import DecisionRule, decide, joined
 from geoseg.tiling.blend import Strip
 from geoseg.window import Window
 
@@ -21,30 +21,32 @@ def a_strip(probabilities, valid=None, row=0):
 
 
 def test_the_most_probable_class_is_chosen_by_its_id(legend):
-    decision = decide(
-        a_strip([[[0.1, 0.2, 0.7]], [[0.8, 0.3, 0.2]], [[0.1, 0.5, 0.1]]]), legend, with_probabilities=False
-    )
+    decision = decide(a_strip([[[0.1, 0.2, 0.7]], [[0.8, 0.3, 0.2]], [[0.1, 0.5, 0.1]]]), DecisionRule(classes=legend))
     assert decision.class_ids.tolist() == [[3, 7, 0]]
     assert decision.confidence.tolist() == [[80, 50, 70]]
     assert decision.probabilities is None
 
 
 def test_of_equals_the_first_in_the_legend_wins(legend):
-    decision = decide(a_strip([[[0.4, 0.2]], [[0.4, 0.4]], [[0.2, 0.4]]]), legend, with_probabilities=False)
+    decision = decide(
+        a_strip([[[0.4, 0.2]], [[0.4, 0.4]], [[0.2, 0.4]]]), DecisionRule(classes=legend, with_probabilities=False)
+    )
     assert decision.class_ids.tolist() == [[0, 3]]
 
 
 def test_nodata_stands_exactly_where_pixels_are_not_valid(legend):
     valid = np.random.default_rng(1).random((20, 30)) > 0.5
     probabilities = np.random.default_rng(2).dirichlet(np.ones(3), size=(20, 30)).transpose(2, 0, 1)
-    decision = decide(a_strip(probabilities, valid), legend, with_probabilities=True)
+    decision = decide(a_strip(probabilities, valid), DecisionRule(classes=legend, with_probabilities=True))
     for layer in (decision.class_ids, decision.confidence, *decision.probabilities):
         assert layer.dtype == np.uint8
         assert np.array_equal(layer == 255, ~valid)
 
 
 def test_percent_stay_in_range_where_sums_of_floats_do_not(legend):
-    decision = decide(a_strip([[[1.0000001]], [[-1e-8]], [[0.0]]]), legend, with_probabilities=True)
+    decision = decide(
+        a_strip([[[1.0000001]], [[-1e-8]], [[0.0]]]), DecisionRule(classes=legend, with_probabilities=True)
+    )
     assert decision.confidence.tolist() == [[100]]
     assert decision.probabilities[:, 0, 0].tolist() == [100, 0, 0]
 
@@ -52,9 +54,12 @@ def test_percent_stay_in_range_where_sums_of_floats_do_not(legend):
 @pytest.mark.parametrize("with_probabilities", [True, False])
 def test_strips_join_to_their_block(legend, with_probabilities):
     probabilities = np.random.default_rng(2).dirichlet(np.ones(3), size=(9, 5)).transpose(2, 0, 1)
-    whole = decide(a_strip(probabilities, row=4), legend, with_probabilities=with_probabilities)
+    whole = decide(a_strip(probabilities, row=4), DecisionRule(classes=legend, with_probabilities=with_probabilities))
     parts = [
-        decide(a_strip(probabilities[:, top : top + 4], row=4 + top), legend, with_probabilities=with_probabilities)
+        decide(
+            a_strip(probabilities[:, top : top + 4], row=4 + top),
+            DecisionRule(classes=legend, with_probabilities=with_probabilities),
+        )
         for top in (0, 4, 8)
     ]
     block = joined(parts)
@@ -82,7 +87,8 @@ def test_a_class_is_given_only_from_its_threshold_on(legend, pixels, thresholds,
     probabilities = np.array(pixels, dtype=np.float32).T[:, None] / 8
     needed = [threshold / 8 for threshold in thresholds]
     decision = decide(
-        a_strip(probabilities, [[covered] * len(pixels)]), legend, with_probabilities=True, thresholds=needed
+        a_strip(probabilities, [[covered] * len(pixels)]),
+        DecisionRule(classes=legend, with_probabilities=True, thresholds=needed),
     )
     for place in range(len(pixels)):
         chosen = by_hand(probabilities[:, 0, place].tolist(), needed) if covered else None
@@ -94,6 +100,6 @@ def test_a_class_is_given_only_from_its_threshold_on(legend, pixels, thresholds,
 
 def test_the_next_class_takes_what_the_first_may_not(legend):
     strip = a_strip([[[0.5, 0.7, 0.45]], [[0.3, 0.2, 0.15]], [[0.2, 0.1, 0.4]]])
-    decision = decide(strip, legend, with_probabilities=False, thresholds=(0.6, 0.35, 0.3))
+    decision = decide(strip, DecisionRule(classes=legend, with_probabilities=False, thresholds=(0.6, 0.35, 0.3)))
     assert decision.class_ids.tolist() == [[255, 0, 7]]
     assert decision.confidence.tolist() == [[255, 70, 40]]

@@ -9,8 +9,10 @@ import pytest
 import torch
 from scipy import special
 
+from geoseg.ahead import in_order
 from geoseg.errors import ConfigError, ModelError
 from geoseg.inference.engine import TorchEngine, default_batch_size
+from geoseg.inference.preparation import Preparation
 from geoseg.models.calibration import Calibration
 from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import load_package
@@ -45,11 +47,33 @@ def test_they_are_those_of_the_network_on_normalised_numbers(package):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_bits_depend_neither_on_the_batch_nor_on_the_cores(package, threads):
-    whole = an_engine(package, threads=2).probabilities(IMAGES, USABLE)
+def test_bits_depend_neither_on_the_batch_nor_on_how_many_ask_at_once(package, threads):
     engine = an_engine(package, threads=threads)
-    order = [3, 0, 4]
-    assert torch.equal(engine.probabilities(IMAGES[order], USABLE[order]), whole[order])
+    assert engine.threads == threads
+    whole = engine.probabilities(IMAGES, USABLE)
+    order = [3, 0, 4, 3]
+    ones = [(IMAGES[place : place + 1], USABLE[place : place + 1]) for place in order]
+    found = in_order(lambda one: engine.probabilities(*one), ones, workers=threads, begin=alone)
+    assert torch.equal(torch.cat(list(found)), whole[order])
+
+
+def alone():
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16"])
+def test_whole_numbers_are_looked_up_as_they_are_computed(package, dtype):
+    curved = replace(
+        package, normalizer=replace(package.normalizer, curves=(BandCurve(knots=(0.0, 1.0), values=(0.1, 0.7)),) * 3)
+    )
+    limits, random = np.iinfo(dtype), np.random.default_rng(3)
+    images = random.integers(limits.min, limits.max, (1, 2, 40, 50), dtype=dtype, endpoint=True)
+    usable = random.random((1, 40, 50)) > 0.2
+    for each in (package, curved):
+        preparation = Preparation(each, dtype=dtype, device=torch.device("cpu"), present=(0, 2))
+        inputs = preparation(images, usable)
+        preparation._table = None
+        assert torch.equal(inputs, preparation(images, usable))
 
 
 def test_what_stands_in_unusable_pixels_does_not_matter(package):
@@ -108,8 +132,7 @@ def test_half_floats_are_refused_on_a_cpu():
     assert choose_precision("auto", torch.device("cpu")) in {"fp32", "bf16"}
 
 
-def test_a_batch_keeps_every_thread_busy():
-    assert default_batch_size(torch.device("cpu"), 4096, threads=3) == 3
+def test_a_batch_fills_the_device():
     assert default_batch_size(torch.device("cpu"), 256) == 1
     assert default_batch_size(torch.device("cuda"), 4096) == 1
     assert default_batch_size(torch.device("cuda"), 512) == 32

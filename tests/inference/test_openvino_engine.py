@@ -19,7 +19,7 @@ from geoseg.inference.openvino_engine import OpenVinoEngine
 from geoseg.models.calibration import Calibration
 from geoseg.models.package import load_package
 from geoseg.predict import predict_scene
-from geoseg.predict.task import EngineChoice, engine_for
+from geoseg.predict.engines import EngineChoice, engine_for
 from geoseg.raster.curves import BandCurve
 
 needs_openvino = pytest.mark.skipif(
@@ -71,7 +71,7 @@ def test_bits_depend_neither_on_the_batch_nor_on_the_cores(package, monkeypatch,
 
 @needs_openvino
 def test_each_tile_is_computed_on_one_thread(engine):
-    streams, threads = (engine._compiled.get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS"))
+    streams, threads = (engine._compiled[64, 64].get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS"))
     assert streams == threads
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg.inference.batches import TiledBlock
 from geoseg.inference.regrid import regrid, window_on_model_grid
-from geoseg.inference.segment import segment
+from geoseg.inference.segment import strips
 from geoseg.raster.resample import ResampledScene
 from geoseg.tiling.blocks import split_into_blocks
 from geoseg.tiling.grid import TileGrid
@@ -30,8 +31,8 @@ def on_own_grid(scene, engine, factor, rows):
     whole = scene.georef.window
     for block in split_into_blocks(whole, rows=rows):
         part = window_on_model_grid(block, grid.scene, factor=factor)
-        strips = segment(seen, grid, engine, block=part, batch_size=2)
-        for strip in regrid(strips, scene, block=block, factor=factor):
+        found = strips(seen, TiledBlock(grid=grid, window=part), engine, batch_size=2)
+        for strip in regrid(found, scene, block=block, factor=factor):
             there = strip.window.slices_in(whole)
             probabilities[:, *there], valid[there] = strip.probabilities.numpy(), strip.valid
     return probabilities, valid

@@ -12,33 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import GridError
-from geoseg.tiling.blend import RowBlender, flat_top_cosine
+from geoseg.tiling.blend import RowBlender
 from geoseg.tiling.grid import TileGrid
+from geoseg.tiling.weights import TileWeights
 from geoseg.window import Window
 
 CLASSES = 3
 CPU = torch.device("cpu")
-
-
-@pytest.mark.parametrize(("tile", "overlap"), [(64, 0), (64, 32), (96, 32), (256, 128), (512, 64)])
-def test_neighbouring_weights_sum_to_one(tile, overlap):
-    stride = tile - overlap
-    total = torch.zeros(stride * 4 + tile, dtype=torch.float64)
-    for place in range(5):
-        total[place * stride : place * stride + tile] += flat_top_cosine(tile, overlap, first=place == 0)
-    assert torch.allclose(total[: 4 * stride + tile - overlap], torch.ones(1, dtype=torch.float64), atol=1e-7)
-
-
-@pytest.mark.parametrize("overlap", [0, 32])
-def test_the_first_tile_of_the_lattice_counts_fully_up_to_the_edge_of_the_scene(overlap):
-    assert (flat_top_cosine(64, overlap, first=True)[: 64 - overlap] == 1).all()
-
-
-def test_the_ramp_is_a_raised_cosine():
-    ramp = flat_top_cosine(64, 32, first=False)[:32]
-    expected = [(1 - np.cos(np.pi * (k + 0.5) / 32)) / 2 for k in range(32)]
-    assert ramp.numpy() == pytest.approx(expected, abs=1e-7)
-    assert torch.equal(flat_top_cosine(64, 32, first=False)[32:], ramp.flip(0))
 
 
 @functools.lru_cache(maxsize=256)
@@ -53,10 +33,10 @@ def dense(grid):
     """Sum of all weighted tiles on an array of the whole scene, in float64."""
     total = np.zeros((CLASSES, grid.height, grid.width))
     valid = np.zeros((grid.height, grid.width), dtype=bool)
+    weights = TileWeights(grid)
     for window in grid.windows():
         probabilities, tile_valid = tile_of(window)
-        down = flat_top_cosine(grid.tile, grid.overlap, first=window.row == 0).double().numpy()
-        across = flat_top_cosine(grid.tile, grid.overlap, first=window.col == 0).double().numpy()
+        down, across = (weight.astype(np.float64) for weight in (weights.down(window), weights.across(window)))
         part = window.intersect(grid.scene)
         rows, cols = part.slices_in(window)
         total[:, *part.slices_in(grid.scene)] += (probabilities.numpy() * np.outer(down, across))[:, rows, cols]
@@ -92,8 +72,11 @@ def pasted(grid, blocks):
 
 @st.composite
 def partitions(draw):
-    tile, overlap = draw(st.sampled_from([(64, 32), (64, 0), (96, 32)]))
-    grid = TileGrid(height=draw(st.integers(1, 160)), width=draw(st.integers(1, 150)), tile=tile, overlap=overlap)
+    tile, overlap, margin, edge_step = draw(
+        st.sampled_from([(64, 32, 0, 0), (64, 0, 0, 32), (96, 32, 5, 32), (128, 64, 32, 64)])
+    )
+    height, width = draw(st.integers(1, 160)), draw(st.integers(1, 150))
+    grid = TileGrid(height=height, width=width, tile=tile, overlap=overlap, margin=margin, edge_step=edge_step)
     rows = sorted({0, grid.height, *draw(st.lists(st.integers(1, grid.height), max_size=5))})
     cols = sorted({0, grid.width, *draw(st.lists(st.integers(1, grid.width), max_size=2))})
     blocks = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,10 +17,13 @@ LATTICES = st.integers(1, 6).flatmap(
     lambda tile: st.tuples(st.just(tile * NETWORK_STRIDE), st.integers(0, tile // 2).map(lambda n: n * NETWORK_STRIDE))
 )
 GRIDS = st.builds(
-    lambda height, width, lattice: TileGrid(height=height, width=width, tile=lattice[0], overlap=lattice[1]),
+    lambda height, width, lattice, edge: TileGrid(
+        height=height, width=width, tile=lattice[0], overlap=lattice[1], edge_step=min(edge, lattice[0])
+    ),
     st.integers(1, 300),
     st.integers(1, 300),
     LATTICES,
+    st.sampled_from([0, 32, 64]),
 )
 
 
@@ -49,12 +54,35 @@ def test_tiles_start_at_multiples_of_the_stride_and_of_the_networks_pooling(grid
 
 
 @given(GRIDS, st.integers(0, 300), st.integers(0, 300))
-def test_growing_a_scene_moves_no_tile(grid, more_rows, more_cols):
-    larger = TileGrid(
-        height=grid.height + more_rows, width=grid.width + more_cols, tile=grid.tile, overlap=grid.overlap
-    )
-    assert set(grid.windows()) <= set(larger.windows())
-    assert set(larger.windows(grid.scene)) == set(grid.windows())
+def test_growing_a_scene_moves_no_tile_and_changes_none_but_the_last(grid, more_rows, more_cols):
+    larger = replace(grid, height=grid.height + more_rows, width=grid.width + more_cols)
+    origins = {(window.row, window.col) for window in larger.windows()}
+    assert {(window.row, window.col) for window in grid.windows()} <= origins
+    inner = {w for w in grid.windows() if w.row < grid.last_row and w.col < grid.last_col}
+    assert inner <= set(larger.windows())
+
+
+@given(GRIDS)
+def test_a_row_of_tiles_ends_with_the_first_that_reaches_the_edge(grid):
+    for origins, size in ((grid.row_origins(grid.scene), grid.height), (grid.col_origins(grid.scene), grid.width)):
+        assert all(origin + grid.tile < size for origin in origins[:-1])
+        assert origins[-1] + grid.tile >= size
+
+
+@given(GRIDS)
+def test_a_tile_is_cut_only_beyond_the_scene_and_to_a_multiple_of_the_step(grid):
+    for window in grid.windows():
+        for start, side, size in ((window.row, window.height, grid.height), (window.col, window.width, grid.width)):
+            whole = min(start + grid.tile, size) - start
+            assert whole <= side <= grid.tile
+            if side < grid.tile:
+                assert side - whole < grid.edge_step
+                assert side % grid.edge_step == 0
+
+
+@given(GRIDS)
+def test_computed_pixels_are_those_of_all_tiles(grid):
+    assert grid.computed_pixels() == sum(window.height * window.width for window in grid.windows())
 
 
 @given(grids_with_a_block())
@@ -68,6 +96,12 @@ def test_the_tiles_of_a_block_are_those_that_touch_it(grid_and_block):
 def test_tiles_come_row_major(grid):
     windows = list(grid.windows())
     assert windows == sorted(windows)
+
+
+@pytest.mark.parametrize("wrong", [{"margin": 17}, {"margin": -1}, {"edge_step": 48}, {"edge_step": 96}])
+def test_an_impossible_margin_or_step_cannot_be(wrong):
+    with pytest.raises(GridError, match=r"margin is|edge step is"):
+        TileGrid(height=5, width=5, tile=64, overlap=32, **wrong)
 
 
 @pytest.mark.parametrize(
