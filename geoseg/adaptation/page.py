@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, one_line
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --faint: #8882; --bar: #3a7d5c; --off: #999; }
@@ -95,8 +95,8 @@ def adaptation_html(account: Mapping[str, Any], pictures: Sequence[Picture] = ()
     title = f"{account.get('model', 'model')} on other ground"
     outcome = _OUTCOMES.get(str(account.get("outcome")), str(account.get("outcome")))
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        f"<p><strong>{escape(outcome)}.</strong> {escape(str(account.get('reason', '')))}</p>",
+        f"<h1>{_shown(title)}</h1>",
+        f"<p><strong>{_shown(outcome)}.</strong> {_shown(str(account.get('reason', '')))}</p>",
         *_facts(account),
         *_expected(account.get("expected_miou") or {}),
         *_candidates(account.get("candidates") or (), str(account.get("chosen"))),
@@ -108,7 +108,7 @@ def adaptation_html(account: Mapping[str, Any], pictures: Sequence[Picture] = ()
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{_shown(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -174,7 +174,7 @@ def _candidate(candidate: Mapping[str, Any]) -> _Row:
         _number(candidate.get("p_value")),
         _text(f"{verdict}: {reason}" if reason else verdict),
         _number(candidate.get("seconds"), places=1),
-        (f"<small>{escape(made)}</small>", False),
+        (f"<small>{_shown(made)}</small>", False),
     )
 
 
@@ -188,7 +188,7 @@ def _shift(shift: Mapping[str, Any]) -> Iterator[str]:
     if not shift:
         return
     yield "<h2>The shift</h2>"
-    yield f"<p><strong>{escape(str(shift.get('verdict')))}.</strong> {escape(str(shift.get('sentence', '')))}</p>"
+    yield f"<p><strong>{_shown(str(shift.get('verdict')))}.</strong> {_shown(str(shift.get('sentence', '')))}</p>"
     distances, spread = shift.get("distances") or {}, shift.get("spread") or {}
     rows = [
         (_text(text), _number(distances[name]), _number(spread.get(name)))
@@ -206,11 +206,11 @@ def _pictures(pictures: Sequence[Picture]) -> Iterator[str]:
         yield "<h2>Maps</h2>"
     for picture in pictures:
         figures = "".join(_figure(caption, png) for caption, png in picture.images.items())
-        yield f"<h3>{escape(picture.title)}</h3>\n<div>{figures}</div>"
+        yield f"<h3>{_shown(picture.title)}</h3>\n<div>{figures}</div>"
 
 
 def _figure(caption: str, png: bytes) -> str:
-    told = escape(caption)
+    told = _shown(caption)
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     return f'<figure><img alt="{told}" src="{source}"><figcaption>{told}</figcaption></figure>'
 
@@ -218,7 +218,7 @@ def _figure(caption: str, png: bytes) -> str:
 def _table(header: Sequence[str], rows: Sequence[_Row], *, kinds: Sequence[str] = ()) -> str:
     """A table of finished cells, each row of a kind."""
     right = [bool(rows) and all(row[column][1] for row in rows) for column in range(len(header))]
-    head = "".join(_cell("th", escape(cell), is_number=flush) for cell, flush in zip(header, right, strict=True))
+    head = "".join(_cell("th", _shown(cell), is_number=flush) for cell, flush in zip(header, right, strict=True))
     lines = [f"<tr>{head}</tr>"] if header else []
     for row, kind in zip(rows, kinds or [""] * len(rows), strict=True):
         cells = "".join(_cell("td", html, is_number=is_number) for html, is_number in row)
@@ -241,7 +241,7 @@ def _share_bar(share: object) -> str:
 
 
 def _text(value: object) -> _Cell:
-    return escape("" if value is None else str(value)), False
+    return _shown("" if value is None else str(value)), False
 
 
 def _number(value: object, *, signed: bool = False, places: int = 3) -> _Cell:
@@ -255,9 +255,14 @@ def _known(value: object) -> bool:
     return isinstance(value, int | float) and value == value  # noqa: PLR0124 - NaN alone differs from itself
 
 
+def _shown(text: str) -> str:
+    """Text as HTML that shows all it holds."""
+    return escape(one_line(text))
+
+
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
+    return f'<p class="note">{_shown(text)}</p>'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
-from geoseg.errors import GeosegError, one_line
+from geoseg.errors import ConfigError, GeosegError, one_line
 
 INTERRUPTED = 130
 """The exit code of a program that was stopped from the keyboard."""
@@ -27,6 +28,7 @@ def reported(command: click.Command, arguments: Sequence[str] | None = None, *, 
     """
     with log_shown():
         try:
+            _refuse_undecodable(sys.argv[1:] if arguments is None else arguments)
             result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         except click.ClickException as error:
             error.show()
@@ -44,6 +46,17 @@ def show_error(error: GeosegError, *, about: str = "") -> None:
     """Write an error as one line; `about` is named in front where the error itself does not name it."""
     text, about = str(error), one_line(about)
     click.echo(f"geoseg: {text}" if about in text else f"geoseg: {about}: {text}", err=True)
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Names that are no UTF-8 cannot be written into the layers."""
+    odd = next((each for each in arguments if not each.isascii() and not _is_text(each)), None)
+    if odd is not None:
+        raise ConfigError(f"{odd}: is no UTF-8: rename the file")
+
+
+def _is_text(argument: str) -> bool:
+    return all(not "\ud800" <= character <= "\udfff" for character in argument)
 
 
 class _Lines(logging.Handler):

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from geoseg.config.predict import Progress
+from geoseg.errors import one_line
 
 _TENTHS = 10
 
@@ -19,6 +21,7 @@ _TENTHS = 10
 @contextmanager
 def progress_shown(label: str) -> Iterator[Progress]:
     """Give a callback `(stage, done, total)` that shows the progress of what `label` names."""
+    label = one_line(label)
     if not sys.stderr.isatty():
         yield _Lines(label)
         return
@@ -56,5 +59,5 @@ class _Terminal:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(f"{self._label}: {stage}", total=total)
+            self._tasks[stage] = self._bars.add_task(escape(f"{self._label}: {stage}"), total=total)
         self._bars.update(self._tasks[stage], completed=done, total=total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from geoseg.evaluation.reliability import BINS, Reliability
@@ -13,8 +14,11 @@ from geoseg.evaluation.scores import Evaluation
 _MOST_LABELLED = 20  # classes whose cells have room for a number
 _DARK = 0.6
 _GREEN, _GREY = "#1b7837", "#7f7f7f"
+_AS_IT_IS = {"text.parse_math": False}
+"""A dollar in a name begins no formula."""
 
 
+@rc_context(_AS_IT_IS)
 def confusion_png(evaluation: Evaluation) -> bytes:
     """The confusion matrix: what each class of the reference was mapped as, per cent of its pixels."""
     counts, names = evaluation.confusion.counts, evaluation.class_names

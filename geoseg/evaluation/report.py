@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from geoseg.errors import one_line
 from geoseg.evaluation.figures import confusion_png, reliability_png
 from geoseg.evaluation.pool import POOLED, Comparison
 from geoseg.evaluation.scores import Evaluation
@@ -60,7 +61,7 @@ def report_html(comparison: Comparison) -> str:
     parts = [f"<h1>{title}</h1>", *_sources(comparison), *_overall(comparison), *_evaluation(comparison.pooled)]
     if several:
         for name, scene in zip(comparison.names, comparison.scenes, strict=True):
-            parts += [f"<h2>{escape(name)}</h2>", _classes(scene)]
+            parts += [f"<h2>{_shown(name)}</h2>", _classes(scene)]
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -72,7 +73,7 @@ def report_html(comparison: Comparison) -> str:
 def _sources(comparison: Comparison) -> Iterator[str]:
     if len(comparison.paths) == 1:
         only = comparison.paths[0]
-        yield f"<p>{escape(str(only.predicted))}<br>against {escape(str(only.reference))}</p>"
+        yield f"<p>{_shown(str(only.predicted))}<br>against {_shown(str(only.reference))}</p>"
 
 
 def _overall(comparison: Comparison) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _overall(comparison: Comparison) -> Iterator[str]:
 
 def _overall_row(name: str, evaluation: Evaluation, keys: Sequence[str]) -> _Row:
     scores = evaluation.overall()
-    return escape(name), f"{evaluation.pixels:,}", *(_score(scores.get(key)) for key in keys)
+    return _shown(name), f"{evaluation.pixels:,}", *(_score(scores.get(key)) for key in keys)
 
 
 def _evaluation(evaluation: Evaluation) -> Iterator[str]:
@@ -117,12 +118,12 @@ def _classes(evaluation: Evaluation) -> str:
     keys = [key for key in _OF_CLASS if not scores or key in scores[0]]
     for swatch, scores_of in zip(_swatches(evaluation), scores, strict=True):
         cells = (f"{value:,}" if isinstance(value, int) else _score(value) for value in map(scores_of.get, keys))
-        rows.append((swatch + escape(str(scores_of["name"])), *cells))
+        rows.append((swatch + _shown(str(scores_of["name"])), *cells))
     return _table(("class", *(_OF_CLASS[key] for key in keys)), rows)
 
 
 def _confusion(evaluation: Evaluation) -> str:
-    names = [escape(name) for name in evaluation.class_names]
+    names = [_shown(name) for name in evaluation.class_names]
     swatches = _swatches(evaluation)
     rows = [
         (swatch + name, *(f"{count:,}" for count in counts))
@@ -135,7 +136,7 @@ def _zones(evaluation: Evaluation) -> str:
     shown = evaluation.zones[:_MOST_ZONES]
     columns = ("pixel_accuracy", "mean_iou", "frequency_weighted_iou", "kappa")
     rows = [
-        (escape(zone.zone.name), f"{zone.confusion.pixels:,}", *(_score(zone.as_json()[key]) for key in columns))
+        (_shown(zone.zone.name), f"{zone.confusion.pixels:,}", *(_score(zone.as_json()[key]) for key in columns))
         for zone in shown
     ]
     table = _table(("zone", "pixels", *(_OVERALL[key] for key in columns)), rows)
@@ -173,6 +174,11 @@ def _image(png: bytes, text: str) -> str:
 
 def _note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
+
+
+def _shown(text: str) -> str:
+    """Text of a file as HTML that shows all it holds."""
+    return escape(one_line(text))
 
 
 def _score(value: object) -> str:

@@ -16,6 +16,7 @@ import torch
 
 from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
+from geoseg.errors import has_hidden_characters
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision, DecisionRule
 from geoseg.models.card import card_to_json
@@ -151,7 +152,7 @@ def predict_with(
 def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
     path = Path(scene)
     if path.exists():
-        beside, stem = path.parent, path.stem
+        beside, stem = path.parent, "".join("_" if has_hidden_characters(part) else part for part in path.stem)
     else:
         name = Path(str(scene).split("?", maxsplit=1)[0]).name
         beside, stem = Path(), _ODD.sub("_", name if ":" in name else Path(name).stem)

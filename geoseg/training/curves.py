@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +13,10 @@ Records = Sequence[Mapping[str, object]]
 
 _COLUMNS = ("iteration", "seconds", "loss", "learning_rate", "waiting", "val_mean_iou")
 _MOST_SOURCES = 10  # as many colours as can be told apart
+
+
+NAMES_AS_THEY_ARE = {"text.parse_math": False}
+"""For matplotlib: a dollar in the name of a class begins no formula."""
 
 
 def metrics_table(records: Records) -> list[list[object]]:
@@ -31,6 +36,7 @@ def metrics_table(records: Records) -> list[list[object]]:
     return table
 
 
+@rc_context(NAMES_AS_THEY_ARE)
 def draw_curves(records: Records) -> Figure:
     """Loss, learning rate and validation mean IoU by iteration, the last also by source."""
     figure = Figure(figsize=(7, 7), layout="constrained")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
@@ -20,6 +21,7 @@ from geoseg.classes import ClassMap
 from geoseg.data.chips import IGNORED
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.models.calibration import Calibration
+from geoseg.training.curves import NAMES_AS_THEY_ARE
 from geoseg.training.judging import SourceKey, View, calibrated
 from geoseg.training.scoring import SourceScore
 
@@ -49,6 +51,7 @@ def confusion_table(scores: Scores) -> list[list[object]]:
     return table
 
 
+@rc_context(NAMES_AS_THEY_ARE)
 def draw_confusion(scores: Scores) -> Figure:
     """A panel for each source: share of the pixels of a reference class (row) that were decided as a class (column)."""
     cols = min(2, len(scores)) or 1
@@ -121,6 +124,7 @@ class SampleBoard:
         return tuple(view for _, kept in sorted(self._kept.items()) for _, view in kept)[:_MOST_SAMPLES]
 
 
+@rc_context(NAMES_AS_THEY_ARE)
 def draw_samples(
     views: Sequence[View],
     legend: ClassMap,
