@@ -139,6 +139,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("GSD", f"{card.gsd:g} m"),
         ("pixels", ", ".join(sorted(card.normalizer.scales))),
         ("tile, overlap", f"{card.tile} px, {card.overlap} px"),
+        ("context", card.context.summary if card.context else "not measured"),
         ("calibration", _calibration(card)),
         ("weights", f"{card.weights_bytes / 1e6:.1f} MB, sha256 {card.weights_sha256}"),
     ]

@@ -5,36 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional
 
 from geoseg.errors import ModelError
 from geoseg.inference.preparation import Calibrated
+from geoseg.models.noise import smooth_noise
 from geoseg.models.package import ModelPackage
 
 LEAST_AGREEMENT = 0.995
 """Share of the probe's pixels that an engine gives the class of torch float32, at least."""
 
 _TILES = 3
-_CELLS = (4, 16, 64)  # px from one random number to the next: fields, their parts, and texture
 _SEED = 20
 
 
 def probe(bands: int, tile: int) -> torch.Tensor:
     """Pseudo-random smooth pixels with the mean and variance of a model's training imagery; always the same.
 
-    Bands share half of their variance, as those of real imagery share brightness.
-
     Returns:
         (3, bands, tile, tile) float32, normalised: mean 0 and variance 1 over each band.
     """
-    generator = torch.Generator().manual_seed(_SEED)
-    total = torch.zeros(_TILES, bands + 1, tile, tile)
-    for cell in _CELLS:
-        knots = torch.randn(_TILES, bands + 1, tile // cell + 2, tile // cell + 2, generator=generator)
-        total += functional.interpolate(knots, size=(tile, tile), mode="bilinear", align_corners=True)
-    pixels = total[:, :bands] + total[:, bands:]
-    every = (0, 2, 3)
-    return (pixels - pixels.mean(dim=every, keepdim=True)) / pixels.std(dim=every, keepdim=True)
+    return smooth_noise((_TILES, bands, tile, tile), seed=_SEED)
 
 
 @torch.inference_mode()

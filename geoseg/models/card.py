@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from geoseg.classes import ClassMap
 from geoseg.errors import GeosegError, ModelError, one_line
 from geoseg.models.calibration import Calibration
+from geoseg.models.context import Context
 from geoseg.models.package_files import WEIGHTS_FILE
 from geoseg.models.rules import check_names, check_prediction_rules, check_prediction_sizes
 from geoseg.models.spec import NetworkSpec
@@ -31,6 +32,7 @@ _MAY_LACK = {
     "thresholds",
     "curves",
     "reference_sha256",
+    "context",
 }  # left out where empty
 _NARROW = ("demo-", "buildings-")  # begin the names of packages for drawn landscapes and for one theme
 
@@ -62,6 +64,9 @@ class ModelCard:
 
     overlap: int
     """Pixels shared by neighbouring tiles."""
+
+    context: Context | None = None
+    """What the edges of tiles change; None where that was not measured."""
 
     calibration: Calibration = field(default_factory=Calibration)
     """From its logits to those of the softmax, so that confidences are calibrated."""
@@ -127,6 +132,14 @@ class _NetworkPart(_Part):
     options: dict[str, bool | int | float | str | tuple[int, ...] | None]
 
 
+class _ContextPart(_Part):
+    radius: int | None
+    divisor: int
+    tile: int
+    labels: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+
 class _PredictionPart(_Part):
     format: int
     network: _NetworkPart
@@ -139,6 +152,7 @@ class _PredictionPart(_Part):
     curves: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
     tile: int
     overlap: int
+    context: _ContextPart | None = None
     temperature: float
     logit_scale: tuple[float, ...] = ()
     logit_bias: tuple[float, ...] = ()
@@ -195,6 +209,7 @@ def card_from_json(text: str | bytes, *, origin: str) -> ModelCard:
             normalizer=_normalizer(part),
             tile=part.tile,
             overlap=part.overlap,
+            context=Context(**part.context.model_dump()) if part.context else None,
             calibration=Calibration(temperature=part.temperature, scale=part.logit_scale, bias=part.logit_bias),
             optional_bands=part.optional_bands,
             thresholds=part.thresholds,
@@ -318,6 +333,7 @@ def _prediction(card: ModelCard) -> dict[str, object]:
         curves=tuple((curve.knots, curve.values) for curve in card.normalizer.curves),
         tile=card.tile,
         overlap=card.overlap,
+        context=_ContextPart(**asdict(card.context)) if card.context else None,
         temperature=card.calibration.temperature,
         logit_scale=card.calibration.scale,
         logit_bias=card.calibration.bias,

@@ -36,6 +36,7 @@ def _facts(card: ModelCard) -> list[str]:
         f"- Classes: {', '.join(f'{entry.id} {entry.name}' for entry in card.classes.classes)}",
         f"- Network: {network}: {card.parameters:,} parameters, {card.weights_bytes / 1e6:.1f} MB",
         f"- Tiles of {card.tile} px that share {card.overlap} px; {_calibration(card)}",
+        *([f"- Context: {card.context.summary}"] if card.context else []),
         *_thresholds(card),
     ]
 

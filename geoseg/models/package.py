@@ -28,6 +28,7 @@ from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard, card_from_json, card_to_json
 from geoseg.models.card_text import TEXT_FILE, model_card_text
+from geoseg.models.context import Context
 from geoseg.models.package_files import CARD_FILE, PICTURE_FILE, REFERENCE_FILE, WEIGHTS_FILE, read_files
 from geoseg.models.reference import ReferenceStatistics, reference_from_bytes, reference_to_bytes
 from geoseg.models.rules import check_names, check_prediction_rules, check_prediction_sizes
@@ -67,6 +68,9 @@ class ModelPackage:
 
     overlap: int
     """Pixels shared by neighbouring tiles."""
+
+    context: Context | None = None
+    """What the edges of tiles change, by `measure_context`; None where that was not measured."""
 
     calibration: Calibration = field(default_factory=Calibration)
     """From its logits to those of the softmax, so that confidences are calibrated."""
@@ -154,6 +158,7 @@ def load_package(path: Path) -> ModelPackage:
         normalizer=card.normalizer,
         tile=card.tile,
         overlap=card.overlap,
+        context=card.context,
         calibration=card.calibration,
         optional_bands=card.optional_bands,
         thresholds=card.thresholds,
@@ -173,6 +178,7 @@ def _card_of(package: ModelPackage, weights: bytes, reference: bytes) -> ModelCa
         normalizer=package.normalizer,
         tile=package.tile,
         overlap=package.overlap,
+        context=package.context,
         calibration=package.calibration,
         optional_bands=package.optional_bands,
         thresholds=package.thresholds,

@@ -59,9 +59,9 @@ def inspect_network(network: nn.Module, spec: NetworkSpec, *, tile: int) -> Netw
         ModelError: if the network does not take such a tile, or gives anything but finite logits
             (1, classes, tile, tile).
     """
-    with _evaluating(network):
+    with evaluating(network):
         refusal = _refusal(network, spec, tile)
-        divisor = _divisor(network, spec, tile, works=refusal is None)
+        divisor = find_divisor(network, spec, tile=tile, works=refusal is None)
         if refusal is not None:
             raise ModelError(
                 f"{spec.architecture} with encoder {spec.encoder} cannot map tiles of {tile} px: "
@@ -91,7 +91,8 @@ def _kind(module: nn.Module) -> str | None:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Inside, the network is in evaluation mode and keeps no gradients; afterwards its modes are as they were."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -117,8 +118,15 @@ def _refusal(network: nn.Module, spec: NetworkSpec, side: int) -> str | None:
     return None if bool(torch.isfinite(logits).all()) else "its logits are not finite numbers"
 
 
-def _divisor(network: nn.Module, spec: NetworkSpec, tile: int, *, works: bool) -> int | None:
-    """The smallest number of which the network takes odd multiples; None where it takes no other size than the tile."""
+def find_divisor(network: nn.Module, spec: NetworkSpec, *, tile: int, works: bool = True) -> int | None:
+    """The smallest number of which the network takes odd multiples; None where it takes no other size than the tile.
+
+    Args:
+        network: in evaluation mode.
+        spec: how it was built.
+        tile: side of the square that it will see, px.
+        works: True where it takes the tile.
+    """
     for divisor in _DIVISORS:
         if works and tile % divisor:
             continue

@@ -13,6 +13,7 @@ from geoseg.georef import GeoRef
 from geoseg.models.card import ModelCard
 from geoseg.models.zoo import find_model, packaged_models, read_card
 from geoseg.predict.choice import choose_card, match_bands
+from geoseg.predict.overlap import Tiling, choose_tiling
 from geoseg.raster.scene import SceneSource, warn_of
 from geoseg.tiling.grid import TileGrid
 
@@ -42,6 +43,9 @@ class PredictPlan:
     factor: float
     """Side of a pixel the model sees, in scene pixels; 1 where the scene is read as it is."""
 
+    tiling: Tiling
+    """Sizes of the tiles, and what is known of the map they make."""
+
     grid: TileGrid
     """The lattice, on the pixels the model sees."""
 
@@ -67,7 +71,7 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
 
     Raises:
         SceneError: if the scene cannot be read or lacks a band.
-        ModelError: if the model is unknown, broken, or does not take such pixels.
+        ModelError: if the model is unknown, broken, does not take such pixels, or has no overlap as asked.
         GridError: if tile and overlap do not go together.
         ConfigError: if a threshold is for a class that the model does not have.
     """
@@ -83,16 +87,14 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
             f"{source.path}: {max(seen.width, source.georef.width)} px wide, at most {_WIDEST} px are mapped at once: "
             "cut it (gdal_translate -srcwin)"
         )
-    tile = settings.tile or card.tile
-    overlap = card.overlap if settings.overlap is None else settings.overlap
-    if settings.tile is not None and settings.overlap is None:
-        overlap = min(overlap, tile // 64 * 32)
+    tiling = choose_tiling(card, settings, model)
     return PredictPlan(
         source=source,
         model=model,
         card=card,
         factor=factor,
-        grid=TileGrid(height=seen.height, width=seen.width, tile=tile, overlap=overlap),
+        tiling=tiling,
+        grid=tiling.grid(height=seen.height, width=seen.width),
         output=source.georef if settings.grid == "scene" else seen,
         thresholds=_thresholds(card, settings),
     )

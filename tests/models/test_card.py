@@ -11,6 +11,7 @@ from geoseg.classes import ClassMap
 from geoseg.errors import ModelError
 from geoseg.models.calibration import Calibration
 from geoseg.models.card import ModelCard, card_from_json, card_to_json
+from geoseg.models.context import Context
 from geoseg.models.spec import NetworkSpec
 from geoseg.raster.normalize import Normalizer
 
@@ -45,6 +46,33 @@ def test_numbers_come_back_to_the_last_bit(gsd, temperature, mean, std):
         normalizer=Normalizer(scales={"uint8": gsd}, mean=mean, std=std),
     )
     assert card_from_json(card_to_json(card), origin="here") == card
+
+
+def test_a_context_comes_back_and_is_left_out_where_there_is_none():
+    context = Context(radius=7, divisor=32, tile=64, labels=(0.25, 0.0), probabilities=(0.125, 0.0))
+    card = replace(CARD, context=context)
+    assert card_from_json(card_to_json(card), origin="here") == card
+    assert card_from_json(card_to_json(replace(card, context=replace(context, radius=None))), origin="here") != card
+    assert '"context"' not in card_to_json(CARD)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("radius", -5, "radius of a network must be from 0"),
+        ("radius", "far", "prediction.context.radius: "),
+        ("labels", [0.1], "needs 2 shares, got 1"),
+        ("labels", [0.1] * 100_000, "needs 2 shares, got 100000"),
+        ("probabilities", [2, 0], "shares of a context must lie between 0 and 1"),
+        ("reach", 1, "prediction.context.reach: "),
+    ],
+)
+def test_a_hostile_context_is_refused(key, value, message):
+    context = Context(radius=7, divisor=32, tile=64, labels=(0.25, 0.0), probabilities=(0.125, 0.0))
+    item = json.loads(card_to_json(replace(CARD, context=context)))
+    item["properties"]["geoseg:prediction"]["context"][key] = value
+    with pytest.raises(ModelError, match=message):
+        card_from_json(json.dumps(item), origin="here")
 
 
 def test_a_card_is_a_stac_item():
