@@ -198,7 +198,7 @@ def _recorded_grid(paths: Sequence[Path]) -> GeoRef:
     """
     for path in paths:
         for (text,) in _rows(path, f"SELECT value FROM run WHERE key = '{GRID_KEY}'"):  # noqa: S608 - no user's text
-            with contextlib.suppress(ValueError, KeyError, TypeError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 told = json.loads(str(text))
                 crs = pyogrio.read_info(path, layer=_LAYER)["crs"]
                 return GeoRef(

@@ -12,7 +12,7 @@ import pyogrio
 import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, GeometryError
 from pyproj import Transformer
 from pyproj.exceptions import CRSError, ProjError
 
@@ -23,6 +23,7 @@ from geoseg.evaluation.estimate import AccuracyAssessment, SampleCounts, estimat
 from geoseg.evaluation.sample_file import LAYER, REFERENCE_COLUMN, SampleSource, read_sample_source
 from geoseg.evaluation.strata import Strata, class_id_pieces, strata_of
 from geoseg.georef import GeoRef
+from geoseg.raster.features import refuse_disguised
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +91,14 @@ def _read_points(path: Path, attribute: str) -> _PointTable:
     if not path.exists():
         raise LabelError(f"{path}: no such file")
     try:
+        refuse_disguised(path)
         layer = _layer_of(path)
         meta, fids, geometry, _ = pyogrio.raw.read(path, layer=layer, columns=[], return_fids=True)
         known = list(pyogrio.read_info(path, layer=layer)["fields"])
         if attribute not in known:
             raise LabelError(f"{path}: layer {layer!r} has no column {attribute!r}: it has {', '.join(known)}")
         *_, (labels,) = pyogrio.raw.read(path, layer=layer, columns=[attribute], read_geometry=False)
-    except (DataSourceError, DataLayerError) as error:
+    except (DataSourceError, DataLayerError, GeometryError, shapely.errors.ShapelyError, OSError, ValueError) as error:
         raise LabelError(f"{path}: cannot be read as points: {' '.join(str(error).split())}") from error
     return _PointTable(
         xy=_coordinates(path, geometry),

@@ -113,7 +113,8 @@ def read_sample_source(path: Path) -> SampleSource | None:
             row = database.execute("SELECT sha256, points FROM sample_source").fetchone()
     except sqlite3.Error:
         return None
-    return SampleSource(sha256=row[0], points=row[1]) if row else None
+    told = row is not None and isinstance(row[0], str) and isinstance(row[1], int)
+    return SampleSource(sha256=row[0], points=row[1]) if told else None
 
 
 def _table(strata: Strata, points: SamplePoints, *, blind: bool) -> pa.Table:

@@ -20,6 +20,15 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 from geoseg.errors import LabelError
 
 _PARQUET = (".parquet", ".geoparquet")
+_SQLITE, _TEXT = (b"SQLite format 3\0",), (b"{", b"[", b"<")
+_SIGNATURES = {".gpkg": _SQLITE, ".sqlite": _SQLITE, ".shp": (b"\0\0\x27\x0a",), ".fgb": (b"fgb",)}
+_SIGNATURES |= {".geojson": _TEXT[:2], ".json": _TEXT[:2], ".gml": _TEXT[2:], ".kml": _TEXT[2:]}
+"""What a file of an ending begins with: GDAL goes by the contents, whatever the name says."""
+
+_ELSEWHERE = (b"<OGRVRT", b"<OGRWFS", b"<GDAL", b"<OWSContext", b"<VRTDataset")
+"""Begins descriptions of files and hosts that GDAL would go on to read."""
+
+_LOOKED_AT = 65_536
 _VECTOR = (*_PARQUET, ".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml", ".kml", ".sqlite")
 EVERY = "*"
 """In place of an attribute: every feature has this one value."""
@@ -71,6 +80,7 @@ def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Fe
         raise LabelError(f"{path}: no such file")
     is_parquet = path.suffix.lower() in _PARQUET
     try:
+        refuse_disguised(path)
         table = _read_parquet(path) if is_parquet else _read_layer(path, _layer_of(path, layer), attribute)
     except _UNREADABLE as error:
         raise LabelError(f"{path}: cannot be read as a vector layer: {' '.join(str(error).split())}") from error
@@ -83,6 +93,24 @@ def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Fe
         values=(EVERY,) * len(table) if attribute == EVERY else tuple(_plain(value) for value in table[attribute]),
         crs=None if table.crs is None else pyproj.CRS(table.crs).to_wkt(),
     )
+
+
+def refuse_disguised(path: Path) -> None:
+    """Refuse a file whose contents are of another format than its name says, or point to other files or hosts.
+
+    Raises:
+        LabelError: if they are or do.
+        OSError: if it cannot be read.
+    """
+    if path.is_dir():
+        return
+    with path.open("rb") as file:
+        head = file.read(_LOOKED_AT).removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    signatures = _SIGNATURES.get(path.suffix.lower(), ())
+    if signatures and not head.startswith(signatures):
+        raise LabelError(f"{path}: cannot be read: its contents are no {path.suffix}")
+    if any(each in head for each in _ELSEWHERE):
+        raise LabelError(f"{path}: cannot be read: it points to other files: give those")
 
 
 def _read_parquet(path: Path) -> geopandas.GeoDataFrame:

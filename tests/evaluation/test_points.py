@@ -210,7 +210,7 @@ def labelled_as(labels):
 
 WRONG = {
     "no such file": lambda folder, _: folder / "absent.gpkg",
-    "cannot be read as points": no_geopackage,
+    "cannot be read: its contents": no_geopackage,
     "no layer 'sample' among first, second": two_layers,
     "has no column 'reference_class': it has label": lambda folder, good: save(
         good.rename(columns={"reference_class": "label"}), folder / "label.gpkg"
