@@ -18,7 +18,7 @@ from geoseg.config.vectorize import VectorizeSettings
 from geoseg.errors import ConfigError, OutputError, SceneError
 from geoseg.models.zoo import find_model, read_card
 from geoseg.raster.legend import find_legend, legend_of
-from geoseg.raster.scene import open_dataset
+from geoseg.raster.opening import open_dataset
 from geoseg.raster.staging import Staging
 from geoseg.stac.existing import Described, described
 from geoseg.stac.item import SUFFIX, ItemFacts, href_of, write_stac_item

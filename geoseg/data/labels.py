@@ -22,7 +22,8 @@ from geoseg.errors import LabelError
 from geoseg.georef import GeoRef
 from geoseg.raster.burn import BurnedLayer
 from geoseg.raster.features import is_vector_file, read_features
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,8 @@ from geoseg.classes import NODATA_ID
 from geoseg.errors import LabelError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import WHOLE_NUMBERS
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 
 _SAME_GRID = 1e-2

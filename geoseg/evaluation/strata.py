@@ -15,7 +15,8 @@ from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import LabelError
 from geoseg.evaluation.class_raster import ClassRaster
 from geoseg.georef import GeoRef
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 
 _STORAGE_ROWS = 512

@@ -49,7 +49,7 @@ class RunFacts:
         Raises:
             SceneError: if the scene cannot be read.
         """
-        acquired = acquired_of(plan.source.path)
+        acquired = acquired_of(plan.source)
         if settings.acquired is not None:
             acquired = datetime.combine(settings.acquired, time(), UTC)
         options = settings.model_dump(mode="json", exclude=_NEVER_RECORDED, exclude_defaults=True)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import open_checked, rasterio_errors
+from geoseg.raster.scene import SceneSource
 
 _TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "DATE_ACQUIRED", "ACQUISITION_DATE", "SENSING_TIME")
 """Only what can mean nothing else: TIFFTAG_DATETIME is often the day on which the file was made."""
@@ -14,13 +15,19 @@ _TAGS = ("ACQUISITIONDATETIME", "ACQUISITION_DATETIME", "DATE_ACQUIRED", "ACQUIS
 _MOMENT = re.compile(r"(\d{4})[-:/](\d\d)[-:/](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?)?")
 
 
-def acquired_of(path: str) -> datetime | None:
-    """When a scene was taken, in UTC, by its own tags or those of GDAL's imagery metadata; None where none says so.
+def acquired_of(source: SceneSource) -> datetime | None:
+    """When a scene was taken, in UTC: by its item, by tags of its first file or by those of GDAL's imagery metadata.
+
+    Returns:
+        None where nothing says so.
 
     Raises:
-        SceneError: if it cannot be read.
+        SceneError: if the file cannot be read.
     """
-    with rasterio_errors(path), open_dataset(path) as dataset:
+    if source.acquired is not None:
+        return source.acquired
+    path = source.files[0]
+    with rasterio_errors(path), open_checked(path) as dataset:
         every = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
     return _first_moment({key.upper(): value for key, value in every.items()})
 

@@ -18,7 +18,8 @@ from rasterio.shutil import copy as gdal_copy
 
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import one_line
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.opening import open_dataset
 from geoseg.raster.sidecar import style_path
 
 _NAME_TAG = re.compile(r"CLASS_(?P<id>\d+)")

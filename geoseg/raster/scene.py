@@ -1,40 +1,41 @@
-"""Scenes on disk: any raster GDAL opens, read by windows, never whole. Knows nothing of models or tiles."""
+"""Scenes on disk or over the network: read by windows, never whole. Knows nothing of models or tiles."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-import rasterio
-from numpy.typing import NDArray
-from rasterio.errors import CRSError, RasterioError
-from rasterio.windows import Window as FileWindow
 
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.bands import FileBand, choose_bands
-from geoseg.raster.gdal import BLOCK_CACHE_BYTES, georeference_optional
+from geoseg.raster.bands import BandChoice, choose_bands
+from geoseg.raster.gathering import Gathered, gather
 from geoseg.raster.patch import Patch
-from geoseg.raster.valid_mask import ValidityRule, alpha_band, has_mask_band, holds_imagery, spectral_valid
+from geoseg.raster.pixel_choice import chosen_pixels, declared_numbers, masked_pixels
+from geoseg.raster.pixel_source import PixelSource
+from geoseg.raster.quality import QualityRule
+from geoseg.raster.reach import Reach
+from geoseg.raster.scaling import CUSTOMARY, Conversion, Declared, meaning_of
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
 
-_FOR_GDAL = re.compile(r"/vsi|[A-Za-z]\w+:|<")  # /vsizip/..., https://..., NETCDF:"file":variable, VRT as text
-_READ_AS = {"float64": "float32", "float16": "float32"}
-_NO_CRS = "no CRS ({hint}): areas are in pixels and the pixel size is unknown"
-_PALETTE_BANDS = tuple(
-    FileBand(index=index, description=colour, colour=colour, is_alpha=False)
-    for index, colour in enumerate(("red", "green", "blue"), start=1)
-)
-_DTYPES = ("uint8", "uint16", "int16", "float32")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a scene is taken in."""
+
+    mask: str | None = None
+    """Quality band and what of it is nodata: `scl=3,8-10`, `qa_pixel=bit:3`, or a file in place of the band."""
+
+    allow: tuple[str, ...] = ()
+    """Files, folders and hosts that a VRT, a list or an item may point at besides what lies beside it or below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class SceneSource:
     """Everything needed to open a scene again, in this process or in another."""
 
     path: str
-    """As GDAL takes it: a file, or a /vsi path."""
+    """As the user named it."""
 
     georef: GeoRef
     """Its grid."""
@@ -51,28 +52,59 @@ class SceneSource:
     """Chosen bands, from 1, in the order in which they are read."""
 
     bands: tuple[str, ...]
-    """Their names; `band N` where the file does not tell."""
+    """Their names; `band N` where the scene does not tell."""
 
-    dtype: str
-    """Of the pixels as read: uint8, uint16, int16 or float32."""
+    pixels: PixelSource
+    """Its files, with the numbers as they are stored."""
 
-    validity: ValidityRule
-    """How the file marks nodata."""
+    declared: Declared
+    """What the numbers mean by file or item, per chosen band."""
 
-    palette: tuple[tuple[int, int, int, int], ...] | None
-    """Red, green, blue and opacity per value, where the one band of the file is an index into colours."""
-
-    storage_rows: int
-    """Rows of the file's internal tiling, px: reads that start and end on multiples decode nothing twice."""
+    conversion: Conversion | None = None
+    """From stored numbers to those that are read; None where they are the same."""
 
     present: tuple[int, ...] = ()
     """For each band its position among those that were asked for, from 0."""
 
     by_position: bool = False
-    """True where the file has no names for its bands and they were taken in order."""
+    """True where the scene has no names for its bands and they were taken in order."""
+
+    acquired: datetime | None = None
+    """When it was taken, by its item."""
 
     remarks: tuple[str, ...] = ()
     """What had to be assumed, a line each."""
+
+    @property
+    def dtype(self) -> str:
+        """Of the pixels as read: uint8, uint16, int16 or float32."""
+        return self.pixels.dtype if self.conversion is None else self.conversion.dtype
+
+    @property
+    def storage_rows(self) -> int:
+        """Rows of the internal tiling, px: reads that start and end on multiples decode nothing twice."""
+        return self.pixels.storage_rows
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that are read, as GDAL takes them."""
+        return self.pixels.files
+
+    def in_units_of(self, scales: Mapping[str, float]) -> SceneSource:
+        """The same scene, with numbers as a normaliser takes them.
+
+        Args:
+            scales: of the normaliser: reflectance of one step, by dtype.
+
+        Raises:
+            SceneError: if it cannot be known what the numbers mean.
+        """
+        try:
+            meaning = meaning_of(self.declared, self.pixels.dtype, scales)
+        except SceneError as error:
+            raise SceneError(f"{self.path}: {error}") from error
+        remarks = (*self.remarks, meaning.remark) if meaning.remark else self.remarks
+        return replace(self, conversion=meaning.conversion, remarks=tuple(dict.fromkeys(remarks)))
 
 
 class Scene:
@@ -80,7 +112,7 @@ class Scene:
 
     def __init__(self, source: SceneSource) -> None:
         self.source = source
-        self._dataset = open_dataset(source.path)
+        self._reader = source.pixels.open()
 
     def __enter__(self) -> Self:
         return self
@@ -94,12 +126,12 @@ class Scene:
         return Scene, (self.source,)
 
     def close(self) -> None:
-        """Close the file; closing twice is fine."""
-        self._dataset.close()
+        """Close the files; closing twice is fine."""
+        self._reader.close()
 
     @property
     def georef(self) -> GeoRef:
-        """The grid of the file."""
+        """The grid of the scene."""
         return self.source.georef
 
     @property
@@ -114,54 +146,43 @@ class Scene:
 
     @property
     def storage_rows(self) -> int:
-        """Rows of the file's internal tiling, px."""
+        """Rows of the internal tiling, px."""
         return self.source.storage_rows
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window, zero and not valid where it leaves the scene.
 
         Raises:
-            SceneError: if the file cannot be read there (truncated, corrupt, out of reach).
+            SceneError: if a file cannot be read there (truncated, corrupt, out of reach).
         """
+        inside = window.intersect(self.georef.window)
+        if inside == window:
+            return self._read_inside(window)
         image = np.zeros((len(self.bands), *window.shape), dtype=self.dtype)
         valid = np.zeros(window.shape, dtype=np.bool_)
-        inside = window.intersect(self.georef.window)
         if inside is not None:
-            there = inside.slices_in(window)
-            with rasterio_errors(self.source.path):
-                image[:, *there], valid[there] = self._read_inside(inside)
+            there, patch = inside.slices_in(window), self._read_inside(inside)
+            image[:, *there], valid[there] = patch.image, patch.valid
         return Patch(image=image, valid=valid, window=window)
 
-    def _read_inside(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        source = self.source
-        file_window = FileWindow(window.col, window.row, window.width, window.height)
-        if source.palette is not None:
-            values = self._dataset.read(1, window=file_window)
-            colours, valid = _through_palette(values, source.palette)
-            image = colours[[index - 1 for index in source.indices]]
-            valid &= spectral_valid(values[np.newaxis], source.validity.nodata)
-        else:
-            image = self._dataset.read(source.indices, window=file_window, out_dtype=source.dtype)
-            valid = spectral_valid(image, source.validity.nodata)
-        if source.validity.alpha is not None:
-            valid &= self._dataset.read(source.validity.alpha, window=file_window) != 0
-        if source.validity.mask_band:
-            valid &= self._dataset.read_masks(1, window=file_window) != 0
-        return image, valid
+    def _read_inside(self, window: Window) -> Patch:
+        patch, conversion = self._reader.read(window), self.source.conversion
+        return patch if conversion is None else replace(patch, image=conversion(patch.image))
 
 
-def open_scene(path: str | Path, *, bands: Sequence[str] | None = None) -> Scene:
-    """Open a raster for reading by windows.
+def open_scene(path: str | Path, *, bands: Sequence[str] | None = None, access: Access | None = None) -> Scene:
+    """Open a scene for reading by windows.
 
     Args:
-        path: any raster GDAL opens.
+        path: any raster GDAL opens, a STAC item, a folder, glob or list (.txt) of band files or of tiles.
         bands: names (`red`) or numbers from 1 (`"1"`), in the order to read them; None takes all but alpha.
+        access: what is masked, and what may be reached.
 
     Raises:
         SceneError: if it is missing, not a raster, of an unsupported dtype, or lacks a band.
         GeorefError: if its transform cannot be used.
     """
-    source = describe_scene(path, bands=bands)
+    source = describe_scene(path, bands=bands, access=access)
     warn_of(source)
     return Scene(source)
 
@@ -173,130 +194,51 @@ def warn_of(source: SceneSource) -> None:
 
 
 def describe_scene(
-    path: str | Path, *, bands: Sequence[str] | None = None, optional: Sequence[str] = ()
+    path: str | Path,
+    *,
+    bands: Sequence[str] | None = None,
+    optional: Sequence[str] = (),
+    access: Access | None = None,
 ) -> SceneSource:
-    """What `open_scene` needs to know of a raster.
+    """What `open_scene` needs to know of a scene.
 
     Args:
-        path: any raster GDAL opens.
+        path: any raster GDAL opens, a STAC item, a folder, glob or list (.txt) of band files or of tiles.
         bands: names or numbers from 1, in the order to read them; None takes all but alpha.
-        optional: those of `bands` that are left out where the raster lacks them.
+        optional: those of `bands` that are left out where the scene lacks them.
+        access: what is masked, and what may be reached.
 
     Raises:
         SceneError: if it is missing, not a raster, of an unsupported dtype, or lacks a band.
         GeorefError: if its transform cannot be used.
     """
-    text = str(path)
-    if not _FOR_GDAL.match(text) and not Path(text).exists():
-        raise SceneError(f"{text}: no such file: check the path of the scene")
-    with rasterio_errors(text), open_dataset(text) as dataset:
-        return _describe(text, dataset, bands, optional)
-
-
-def _describe(
-    path: str, dataset: rasterio.io.DatasetReader, wanted: Sequence[str] | None, optional: Sequence[str]
-) -> SceneSource:
-    if dataset.count == 0:
-        raise SceneError(f"{path}: holds no bands of its own (a container?): give one of its subdatasets")
-    remarks = [_NO_CRS.format(hint=_crs_hint(dataset))] if not dataset.crs else []
-    palette = _palette_of(dataset)
-    alpha = alpha_band(dataset)
-    if alpha is not None and palette is None and holds_imagery(dataset, alpha):
-        remarks.append(f"band {alpha} is tagged as alpha but holds imagery: it marks no nodata")
-        alpha = None
-    file_bands = _PALETTE_BANDS if palette is not None else _file_bands(dataset, alpha)
+    text, access = str(path), access or Access()
+    reach = Reach.of(access.allow)
+    gathered = gather(text, reach)
+    every = [each.band for each in gathered.bands] or gathered.parts[0].bands
     try:
-        choice = choose_bands(file_bands, wanted, optional=optional)
-        georef = GeoRef(
-            crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
-            transform=dataset.transform,
-            height=dataset.height,
-            width=dataset.width,
-        )
+        choice = choose_bands(every, bands, optional=optional)
     except SceneError as error:
-        raise type(error)(f"{path}: {error}") from error
-    if choice.remark:
-        remarks.append(choice.remark)
-    indices = choice.indices
+        raise SceneError(f"{text}: {error}") from error
+    pixels = chosen_pixels(gathered, choice.indices, reach)
+    if access.mask is not None:
+        pixels = masked_pixels(pixels, gathered, QualityRule.of(access.mask), reach)
+    source = _source(text, gathered, choice, pixels)
+    return replace(source, declared=declared_numbers(gathered, choice.indices, reach)).in_units_of(CUSTOMARY)
+
+
+def _source(text: str, gathered: Gathered, choice: BandChoice, pixels: PixelSource) -> SceneSource:
+    said = gathered.parts[0].remarks if gathered.parts else ()
+    assumed = (choice.remark,) if choice.remark else ()
     return SceneSource(
-        path=path,
-        georef=georef,
-        indices=indices,
+        path=text,
+        georef=pixels.georef,
+        indices=choice.indices,
         bands=choice.names,
-        dtype="uint8" if palette is not None else _dtype_of(path, [dataset.dtypes[i - 1] for i in indices]),
-        validity=ValidityRule(
-            nodata=_nodata_of(dataset, (1,) if palette is not None else indices),
-            alpha=None if alpha in indices else alpha,
-            mask_band=has_mask_band(dataset),
-        ),
-        palette=palette,
-        storage_rows=min(dataset.block_shapes[0][0], dataset.height),
+        pixels=pixels,
+        declared=Declared((), ()),
         present=choice.present,
         by_position=choice.by_position,
-        remarks=tuple(remarks),
+        acquired=gathered.acquired,
+        remarks=(*said, *gathered.remarks, *assumed),
     )
-
-
-def _file_bands(dataset: rasterio.io.DatasetReader, alpha: int | None) -> tuple[FileBand, ...]:
-    described = zip(dataset.indexes, dataset.descriptions, dataset.colorinterp, strict=True)
-    return tuple(
-        FileBand(index=index, description=description, colour=kind.name.lower(), is_alpha=index == alpha)
-        for index, description, kind in described
-    )
-
-
-def _crs_hint(dataset: rasterio.io.DatasetReader) -> str:
-    points_only = bool(dataset.gcps[0])
-    return "it has ground control points only: warp it first (gdalwarp)" if points_only else "assign one"
-
-
-def _palette_of(dataset: rasterio.io.DatasetReader) -> tuple[tuple[int, int, int, int], ...] | None:
-    if dataset.count != 1 or dataset.colorinterp[0].name != "palette" or dataset.dtypes[0] != "uint8":
-        return None
-    colours = dataset.colormap(1)
-    return tuple(colours.get(value, (0, 0, 0, 0)) for value in range(256))
-
-
-def _through_palette(
-    values: NDArray[np.uint8], palette: tuple[tuple[int, int, int, int], ...]
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    table = np.array(palette, dtype=np.uint8)
-    colours = np.moveaxis(table[values], -1, 0)
-    return colours[:3], colours[3] != 0
-
-
-def _nodata_of(dataset: rasterio.io.DatasetReader, indices: Sequence[int]) -> tuple[float | None, ...]:
-    return tuple(dataset.nodatavals[index - 1] for index in indices)
-
-
-def _dtype_of(path: str, dtypes: list[str]) -> str:
-    names = {_READ_AS.get(name, name) for name in dtypes}
-    if len(names) != 1 or not names <= set(_DTYPES):
-        raise SceneError(
-            f"{path}: pixels are {', '.join(sorted(set(dtypes)))}: all bands must share one of "
-            f"{', '.join(_DTYPES)}; convert the scene (gdal_translate -ot)"
-        )
-    return names.pop()
-
-
-def open_dataset(path: str, **options: str) -> rasterio.io.DatasetReader:
-    """Open with rasterio, decoding on all cores where the format can, without its remark on georeference.
-
-    Raises:
-        SceneError: if GDAL cannot open it.
-    """
-    if path.lower().endswith((".tif", ".tiff")):
-        options["num_threads"] = "all_cpus"
-    with rasterio_errors(path), georeference_optional():
-        return rasterio.open(path, **options)
-
-
-@contextmanager
-def rasterio_errors(path: str) -> Iterator[None]:
-    """Turn what rasterio raises about a file into one SceneError, with a small block cache."""
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
-            yield
-    except (RasterioError, CRSError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise SceneError(f"{path}: cannot be read as a raster: {reason}") from error

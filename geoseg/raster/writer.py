@@ -27,7 +27,7 @@ from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import GridError, OutputError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import georeference_optional
-from geoseg.raster.scene import open_dataset
+from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 
 BLOCK = 512

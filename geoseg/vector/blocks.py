@@ -21,7 +21,8 @@ from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import WHOLE_NUMBERS
-from geoseg.raster.scene import open_dataset, rasterio_errors
+from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.opening import open_dataset
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
 

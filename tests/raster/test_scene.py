@@ -204,7 +204,7 @@ def test_a_missing_file_is_told_apart_from_one_that_is_no_raster(tmp_path):
 
 
 def test_a_folder_is_no_raster(tmp_path):
-    with pytest.raises(SceneError, match="cannot be read as a raster"):
+    with pytest.raises(SceneError, match="holds no rasters"):
         open_scene(tmp_path)
 
 
