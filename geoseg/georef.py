@@ -94,16 +94,27 @@ class GeoRef:
         scene leaves the earth (a disk seen from space) exact at every pixel and 0 beyond. The value of a pixel does
         not depend on the window it is asked in.
         """
+        table = self.area_table(window)
+        if table is None:
+            return None
+        left, right = table.lines[:, table.below], table.lines[:, table.below + 1]
+        return left + (right - left) * table.weight
+
+    def area_table(self, window: Window) -> AreaTable | None:
+        """The same, not yet interpolated along rows."""
         knots = _area_knots(self)
         if knots is None:
             return None
         rows, cols, areas = knots
         at_rows = np.arange(window.row, window.bottom, dtype=np.float64) + 0.5
         at_cols = np.arange(window.col, window.right, dtype=np.float64) + 0.5
-        if not np.isfinite(areas).all():
-            exact = self._ground_area(at_rows, at_cols)
-            return None if exact is None else np.nan_to_num(exact, nan=0.0, posinf=0.0)
-        return _along(_along(areas, rows, at_rows).T, cols, at_cols).T
+        if np.isfinite(areas).all():
+            return AreaTable(_along(areas, rows, at_rows), *_between(cols, at_cols))
+        exact = self._ground_area(at_rows, at_cols)
+        if exact is None:
+            return None
+        padded = np.pad(np.nan_to_num(exact, nan=0.0, posinf=0.0), ((0, 0), (0, 1)))
+        return AreaTable(padded, np.arange(window.width), np.zeros(window.width))
 
     def _ground_area(self, rows: _Floats, cols: _Floats) -> _Floats | None:
         """Area, m², of a pixel centred at each (row, column), shape (rows, columns); None without a CRS.
@@ -117,6 +128,28 @@ class GeoRef:
         x = a * cols[None, :] + b * rows[:, None] + c
         y = d * cols[None, :] + e * rows[:, None] + f
         return np.asarray(abs(self.transform.determinant) * _area_scale(crs, x, y), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class AreaTable:
+    """Ground areas of the pixels of a window.
+
+    Pixel (r, c) has lines[r, b] + (lines[r, b + 1] - lines[r, b]) * weight[c] with b = below[c].
+    """
+
+    lines: _Floats
+    """(height, knots), m²."""
+
+    below: NDArray[np.int64]
+    """(width,), the knot before each column."""
+
+    weight: _Floats
+    """(width,), how far each column is on the way to the next knot."""
+
+    @classmethod
+    def zero(cls, height: int, width: int) -> AreaTable:
+        """Nothing has an area."""
+        return cls(np.zeros((height, 2)), np.zeros(width, dtype=np.int64), np.zeros(width))
 
 
 @functools.lru_cache(maxsize=32)
@@ -183,6 +216,11 @@ def _area_knots(georef: GeoRef) -> _Knots | None:
 
 def _along(table: _Floats, knots: _Floats, at: _Floats) -> _Floats:
     """Linear interpolation of the rows of a table, from rows at `knots` to rows at `at`."""
+    below, weight = _between(knots, at)
+    return table[below] * (1 - weight[:, None]) + table[below + 1] * weight[:, None]
+
+
+def _between(knots: _Floats, at: _Floats) -> tuple[NDArray[np.int64], _Floats]:
+    """For each place the knot before it, and how far it is on the way to the next."""
     below = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
-    weight = ((at - knots[below]) / (knots[below + 1] - knots[below]))[:, None]
-    return table[below] * (1 - weight) + table[below + 1] * weight
+    return below, (at - knots[below]) / (knots[below + 1] - knots[below])

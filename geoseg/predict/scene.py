@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -12,20 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-import torch
-
 from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
 from geoseg.errors import has_hidden_characters
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision, DecisionRule
-from geoseg.models.card import card_to_json
-from geoseg.predict.engines import EngineChoice
+from geoseg.predict.engines import choice_of
 from geoseg.predict.facts import RunFacts
-from geoseg.predict.layers import ClassTotal, Layers
+from geoseg.predict.fastest import with_engine
+from geoseg.predict.layers import Layers
 from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.shift import warn_of_shift
+from geoseg.predict.tally import ClassTotal
 from geoseg.predict.task import BlockTask
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging
@@ -110,6 +108,7 @@ def predict_with(
     folder, stem = _target(scene, output)
     names = _names(stem, settings)
     plan = plan_prediction(scene, settings)
+    settings = with_engine(plan, settings)
     if settings.adapt == "none":
         warn_of_shift(plan)
     with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
@@ -220,18 +219,7 @@ def _write_rasters(
 def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
     return BlockTask(
         source=plan.source,
-        engine=EngineChoice(
-            model=plan.model.resolve(),
-            dtype=plan.source.dtype,
-            device=settings.device,
-            precision=settings.precision,
-            engine=settings.engine,
-            tile=plan.grid.tile,
-            threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
-            tta=settings.tta,
-            present=plan.present,
-            version=hashlib.sha256(card_to_json(plan.card).encode()).hexdigest(),
-        ),
+        engine=choice_of(plan, settings),
         rule=DecisionRule(
             classes=plan.card.classes,
             with_probabilities=settings.probabilities or settings.needs_probabilities,
