@@ -6,54 +6,24 @@ COG with its overviews from that. So memory follows the width, never the height.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
-from rasterio.shutil import copy as gdal_copy
 from rasterio.windows import Window as RasterioWindow
 
 from geoseg.classes import NODATA_ID, ClassMap
-from geoseg.errors import GridError, OutputError
+from geoseg.errors import GridError
 from geoseg.georef import GeoRef
+from geoseg.raster.cog import BLOCK, make_cog, row_checksum, written
 from geoseg.raster.gdal import georeference_optional
-from geoseg.raster.opening import open_dataset
+from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
 from geoseg.window import Window
-
-BLOCK = 512
-"""Side of a storage block, px."""
-
-_CACHE_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RasterLayout:
-    """What a raster of bytes holds and how a GIS is to show it."""
-
-    descriptions: tuple[str, ...]
-    """One for each band."""
-
-    overviews: Literal["mode", "average"]
-    """How a coarser level follows from a finer one: `mode` for class ids, `average` for quantities."""
-
-    unit: str = ""
-    """Unit of the values, the same for all bands; empty for class ids."""
-
-    colours: Mapping[int, tuple[int, int, int, int]] | None = None
-    """Red, green, blue and opacity by value, for a raster of one band; None for quantities."""
-
-    tags: Mapping[str, str] = field(default_factory=dict)
-    """Metadata of the first band."""
 
 
 class RasterWriter:
@@ -85,7 +55,7 @@ class RasterWriter:
         Raises:
             OutputError: if it cannot be written.
         """
-        with _gdal(self._path):
+        with written(self._path):
             with georeference_optional():
                 self._dataset = rasterio.open(self._rows, "w", **self._profile())
             self._describe(self._dataset)
@@ -133,7 +103,7 @@ class RasterWriter:
         with ExitStack() as cleanup, ExitStack() as undo:
             cleanup.callback(self._rows.unlink, missing_ok=True)
             undo.callback(self._path.unlink, missing_ok=True)
-            with _gdal(self._path):
+            with written(self._path):
                 self._dataset.close()
             if error is None:
                 self._finish()
@@ -142,30 +112,13 @@ class RasterWriter:
     def _finish(self) -> None:
         if self._next_row != self._georef.height:
             raise GridError(f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written")
-        with _gdal(self._path):
-            gdal_copy(
-                self._rows,
-                self._path,
-                driver="COG",
-                compress="ZSTD",
-                predictor="NO" if self._layout.overviews == "mode" else "STANDARD",
-                blocksize=BLOCK,
-                bigtiff="IF_SAFER",
-                num_threads="ALL_CPUS",
-                overview_resampling=self._layout.overviews.upper(),
-            )
-            with open_dataset(str(self._path)) as finished:
-                stored = 0
-                for window in _block_rows(self._georef):
-                    stored = zlib.crc32(finished.read(window=window).tobytes(), stored)
-        if stored != self._checksum:
-            raise OutputError(f"{self._path}: does not hold what was written: is the disk full or failing?")
+        make_cog(self._rows, self._path, self._layout, {self._georef.window: self._checksum})
 
     def _flush(self, height: int) -> None:
         window = RasterioWindow(0, self._next_row - height, self._georef.width, height)
         pixels = self._buffer[:, :height]
-        self._checksum = zlib.crc32(pixels.tobytes(), self._checksum)
-        with _gdal(self._path):
+        self._checksum = row_checksum(pixels, self._checksum)
+        with written(self._path):
             self._dataset.write(pixels, window=window)
 
     def _profile(self) -> dict[str, object]:
@@ -200,39 +153,14 @@ class RasterWriter:
 
 def class_raster_writer(path: Path, georef: GeoRef, classes: ClassMap) -> RasterWriter:
     """Writer of class ids, one band with the legend's colours; 255 is nodata."""
-    names = {f"CLASS_{entry.id}": entry.name for entry in classes.classes}
-    layout = RasterLayout(
-        descriptions=("land cover",),
-        overviews="mode",
-        colours=classes.colour_table(),
-        tags={"LAYER_TYPE": "thematic"} | names,
-    )
-    return RasterWriter(path, georef, layout)
+    return RasterWriter(path, georef, class_layout(classes))
 
 
 def confidence_writer(path: Path, georef: GeoRef) -> RasterWriter:
     """Writer of the confidence, one band, 0 to 100 %; 255 is nodata."""
-    layout = RasterLayout(descriptions=("confidence",), overviews="average", unit="%")
-    return RasterWriter(path, georef, layout)
+    return RasterWriter(path, georef, confidence_layout())
 
 
 def probabilities_writer(path: Path, georef: GeoRef, classes: ClassMap) -> RasterWriter:
     """Writer of probabilities, a band for each class in the legend's order, 0 to 100 %; 255 is nodata."""
-    layout = RasterLayout(descriptions=classes.names, overviews="average", unit="%")
-    return RasterWriter(path, georef, layout)
-
-
-def _block_rows(georef: GeoRef) -> Iterator[RasterioWindow]:
-    for row in range(0, georef.height, BLOCK):
-        yield RasterioWindow(0, row, georef.width, min(BLOCK, georef.height - row))
-
-
-@contextmanager
-def _gdal(path: Path) -> Iterator[None]:
-    """A small cache, and errors as ours."""
-    try:
-        with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
-            yield
-    except (RasterioError, CPLE_BaseError, CRSError) as error:
-        cause = " ".join(str(error.__cause__ or error).split())
-        raise OutputError(f"{path}: cannot be written: {cause}; is the disk full?") from error
+    return RasterWriter(path, georef, probabilities_layout(classes))

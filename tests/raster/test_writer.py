@@ -19,13 +19,8 @@ from scipy.ndimage import gaussian_filter, zoom
 from geoseg.classes import ClassMap
 from geoseg.errors import GridError, OutputError
 from geoseg.georef import GeoRef
-from geoseg.raster.writer import (
-    BLOCK,
-    RasterWriter,
-    class_raster_writer,
-    confidence_writer,
-    probabilities_writer,
-)
+from geoseg.raster.cog import BLOCK
+from geoseg.raster.writer import RasterWriter, class_raster_writer, confidence_writer, probabilities_writer
 from geoseg.window import Window
 
 UTM = CRS.from_epsg(32633).to_wkt()
@@ -259,7 +254,7 @@ def test_a_file_that_does_not_hold_what_was_written_is_not_kept(tmp_path, monkey
         with rasterio.open(target, "w", **profile):
             pass
 
-    monkeypatch.setattr("geoseg.raster.writer.gdal_copy", copy_other_pixels)
+    monkeypatch.setattr("geoseg.raster.cog.gdal_copy", copy_other_pixels)
     with pytest.raises(OutputError, match="does not hold"):
         write_all(confidence_writer(tmp_path / "c.tif", a_georef(3, 4)), some_pixels(3, 4), [3])
     assert list(tmp_path.iterdir()) == []
