@@ -11,7 +11,7 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models bench-shift bench-vectors test test-qgis check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-peers bench-shift bench-vectors test test-qgis check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
@@ -23,6 +23,7 @@ help:
 	@echo "make demo-model  train the demo model again"
 	@echo "make models      train the packaged models again (GEOSEG_DATA, two hours)"
 	@echo "make bench-models  score the packaged models; buildings with each area left out (GEOSEG_DATA)"
+	@echo "make bench-peers  prediction beside MONAI, pytorch-toolbelt, Raster Vision, torchgeo, terratorch and geoai (40 min)"
 	@echo "make bench-shift  train, shift, adapt and score on 16 pairs of domains (GEOSEG_DATA, two hours)"
 	@echo "make bench-vectors  polygons beside rasterio, gdal_polygonize, GEOS and buildingregulariser"
 	@echo "make clean       remove what these targets made"
@@ -129,6 +130,30 @@ bench-vectors: install
 	$(BIN)/python -m benchmarks.vectors --memory
 	$(BIN)/python -m benchmarks.regularize
 
+# Other libraries live in an environment of their own; one that cannot be installed is left out of the tables.
+# Of terratorch and geoai one module each is used, without what they depend on.
+PEERS ?= .venv-peers
+PEER_PACKAGES := monai==1.6.1 pytorch-toolbelt==0.8.0 rastervision-core==0.31.1 torchgeo==0.8.1
+PEER_MODULES := terratorch==1.2.11 geoai-py==0.40.1
+PEER_TABLES := overhead "networks --network unet-resnet18" "networks --network landcover-rgb" memory seams decoded
+
+$(PEERS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt torch torchvision
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -e ".[openvino]"
+	for peer in $(PEER_PACKAGES); do \
+	  $(PEERS)/bin/python -m pip install --quiet -c constraints.txt $$peer || echo "$$peer is left out: it cannot be installed"; \
+	done
+	for peer in $(PEER_MODULES); do \
+	  $(PEERS)/bin/python -m pip install --quiet --upgrade --no-deps --target $(PEERS)/modules $$peer \
+	    || echo "$$peer is left out: it cannot be fetched"; \
+	done
+	touch $@
+
+# One table: make bench-peers PEER_TABLES=overhead
+bench-peers: $(PEERS)/.installed
+	for table in $(PEER_TABLES); do $(PEERS)/bin/python -W ignore -m benchmarks.peers $$table || exit 1; done
+
 # One thread for each worker: more would fight for the same cores
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
@@ -146,11 +171,11 @@ check: install
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -o addopts=--import-mode=importlib
-	$(BIN)/python -m benchmarks.predict_overhead
+	$(BIN)/python -m benchmarks.peers networks --network landcover-rgb --only forward,geoseg
 
 docs: $(VENV)/.docs-installed
 	$(BIN)/python -m geoseg.cli.reference > docs/cli.md
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf demo site runs build dist
+	rm -rf demo site runs build dist $(PEERS)
