@@ -61,9 +61,9 @@ class Context:
     @property
     def summary(self) -> str:
         """One line for people."""
-        reach = "all of it" if self.radius is None else f"{self.radius} px into it"
+        reach = "everywhere in it" if self.radius is None else f"up to {self.radius} px away"
         return (
-            f"the edges of a tile of {self.tile} px change {reach}; labels that differ from those of a larger image: "
+            f"the edges of a tile of {self.tile} px are felt {reach}; labels that differ from those of a larger image: "
             f"{self.labels[0]:.1%} within {BIN} px of an edge, {self.labels[-1]:.1%} in the middle (measured on noise)"
         )
 
@@ -74,10 +74,11 @@ class Context:
         return -(-_SMALLEST // step) * step
 
     def difference(self, *, tile: int, overlap: int, margin: int = 0) -> float:
-        """Share of the labels of a scene that is expected to differ from one pass over it, 0 to 1.
+        """Share of the labels of a scene that is expected to differ from one pass over it, at most; 0 to 1.
 
-        Each pixel of a tile counts with the weight by which it is blended. Where that is less than 1 the tiles beside
-        it agree or vote against it, so on the whole it is rather less than this.
+        Each pixel of a tile counts with the weight by which it is blended, and as much as labels or probabilities
+        differ at its distance from the edge, whichever differ more: noise may get one class everywhere, and its labels
+        then say little. Where tiles are blended others often outvote the one that differs, so it is rather less.
 
         Args:
             tile: side of a tile, px.
@@ -96,9 +97,9 @@ class Context:
         return self.radius is not None and margin >= self.radius
 
     def _by_pixel(self, length: int) -> NDArray[np.float64]:
-        """Share of the labels that differ at each distance, px; past the curve its last value."""
+        """Share that differs at each distance, px; past the curve its last value."""
         places = np.minimum(np.arange(length) // BIN, len(self.labels) - 1)
-        shares = np.asarray(self.labels, dtype=np.float64)[places]
+        shares = np.maximum(self.labels, self.probabilities)[places]
         if self.radius is not None:
             shares[self.radius :] = 0
         return shares

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from geoseg.models.calibration import Calibration
 from geoseg.models.context import BIN, Context
 from geoseg.models.noise import smooth_noise
-from geoseg.models.probing import evaluating, find_divisor
+from geoseg.models.probing import REFUSALS, evaluating, find_divisor
 from geoseg.models.spec import NetworkSpec
 
 _LATTICE = 32  # px; tiles begin at multiples of it
@@ -50,7 +50,7 @@ def measure_context(
         calibration: of its logits; classes may differ by it.
 
     Returns:
-        None where the network takes no other size than its tile, so there is no pass over a larger image.
+        None where the network takes no image larger than its tile. One that takes no strips has no known radius.
     """
     with evaluating(network):
         divisor = find_divisor(network, spec, tile=tile)
@@ -58,7 +58,10 @@ def measure_context(
             return None
         filled = (calibration or Calibration()).filled(spec.classes)
         probe = _Probe(network, spec.bands, step=math.lcm(divisor, _LATTICE), calibration=filled)
-        labels, probabilities = probe.curves(tile)
+        try:
+            labels, probabilities = probe.curves(tile)
+        except REFUSALS:
+            return None
         return Context(radius=probe.radius(), divisor=divisor, tile=tile, labels=labels, probabilities=probabilities)
 
 
@@ -71,11 +74,14 @@ class _Probe:
 
     def radius(self) -> int | None:
         """See `Context.radius`."""
-        for length in _LENGTHS:
-            reach = self._reach_within(self._multiple(length // 2))
-            if reach is not None:
-                return reach if all(self._is_same(reach, axis=axis) for axis in _AXES) else None
-        return None
+        try:
+            reaches = (self._reach_within(self._multiple(length // 2)) for length in _LENGTHS)
+            reach = next((reach for reach in reaches if reach is not None), None)
+            if reach is None or not all(self._is_same(reach, axis=axis) for axis in _AXES):
+                return None
+        except REFUSALS:
+            return None
+        return reach
 
     def _reach_within(self, half: int) -> int | None:
         """How far pixels see in any direction; None where it is `half` or farther."""

@@ -17,6 +17,7 @@ from geoseg.models.bounded import bounded_by
 from geoseg.models.build import build_network
 from geoseg.models.calibration import Calibration
 from geoseg.models.catalogue import TIMM
+from geoseg.models.edge_effects import measure_context
 from geoseg.models.matching import matched_state
 from geoseg.models.package import ModelPackage, load_package, save_package
 from geoseg.models.probing import inspect_network
@@ -108,6 +109,7 @@ def import_package(source: Path, target: Path, request: ImportRequest) -> ModelP
         matched_state(state, network.state_dict(), prefix=request.prefix, origin=str(source)), strict=True
     )
     inspect_network(network, spec, tile=request.tile)
+    calibration = Calibration(temperature=request.temperature)
     package = ModelPackage(
         name=request.name,
         network=network,
@@ -118,7 +120,8 @@ def import_package(source: Path, target: Path, request: ImportRequest) -> ModelP
         normalizer=_normalizer(spec, request),
         tile=request.tile,
         overlap=request.overlap,
-        calibration=Calibration(temperature=request.temperature),
+        context=measure_context(network, spec, tile=request.tile, calibration=calibration),
+        calibration=calibration,
         provenance={**request.provenance, "training": {"start": source.name}},
     )
     return _saved(package, target)

@@ -27,7 +27,8 @@ _SMALLEST_PROBE = 128
 _FACTORS = tuple(number for number in range(3, 140, 2) if number % 7)
 """Times a divisor they make no multiple of a larger one of `_DIVISORS`, whose quotients are 2s and 7s."""
 
-_REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
+REFUSALS = (RuntimeError, AssertionError, ValueError, IndexError, TypeError)
+"""What networks raise at an image of a size that they do not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def _refusal(network: nn.Module, spec: NetworkSpec, side: int) -> str | None:
     noise = torch.randn(1, spec.bands, side, side, generator=torch.Generator().manual_seed(0))
     try:
         logits: object = network(noise.to(weights))
-    except _REFUSALS as error:
+    except REFUSALS as error:
         return " ".join(str(error).split())[:200] or type(error).__name__
     if not isinstance(logits, Tensor):
         return f"it gives a {type(logits).__name__}, not one tensor of logits"

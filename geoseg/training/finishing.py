@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from geoseg.models.calibration import Calibration
-from geoseg.models.reference import ReferenceStatistics
+from geoseg.models.edge_effects import measure_context
 from geoseg.models.zoo import load_model
 from geoseg.shift.forward import Forward
 from geoseg.training.best import Best
 from geoseg.training.curves import draw_curves, metrics_table
 from geoseg.training.judging import PixelSample, ScoreSheet
+from geoseg.training.packaging import Findings
 from geoseg.training.pictures import SampleBoard, confusion_table, draw_confusion, draw_samples, small_png
 from geoseg.training.reference import ReferencePlan, measure_ground
 from geoseg.training.scoring import SplitScore, by_source, summarize
@@ -61,20 +62,23 @@ def finish(setup: Setup, best: Best) -> Outcome:
         best_iteration=best.iteration,
         calibration=calibration,
         scores=_scores_of(outcome, errors),
-        picture=small_png(samples),
-        reference=_reference(setup, network, calibration),
+        findings=_findings(setup, network, calibration, samples),
     )
     _draw(setup, outcome, samples)
     return outcome
 
 
-def _reference(setup: Setup, network: nn.Module, calibration: Calibration) -> ReferenceStatistics | None:
-    """Of the validation ground; None after a trial run."""
+def _findings(setup: Setup, network: nn.Module, calibration: Calibration, samples: Figure) -> Findings:
+    """Neither the validation ground nor the context is measured after a trial run."""
     ground, plan = setup.ground, ReferencePlan.of(setup.settings).within(setup.settings)
     if plan is None:
-        return None
+        return Findings(picture=small_png(samples))
     forward = Forward(network=network, calibration=calibration, device=setup.ranks.device, precision=setup.precision)
-    return measure_ground(forward, ground.normalizer, ground.regions("val"), ground.sets.members, plan)
+    return Findings(
+        picture=small_png(samples),
+        reference=measure_ground(forward, ground.normalizer, ground.regions("val"), ground.sets.members, plan),
+        context=measure_context(network, setup.writer.spec, tile=setup.settings.tile, calibration=calibration),
+    )
 
 
 def _scored(

@@ -13,11 +13,26 @@ from torch import nn
 from geoseg.config.train import TrainSettings
 from geoseg.errors import ConfigError
 from geoseg.models.calibration import Calibration
+from geoseg.models.context import Context
 from geoseg.models.package import ModelPackage, save_package
 from geoseg.models.reference import ReferenceStatistics
 from geoseg.models.spec import NetworkSpec
 from geoseg.models.zoo import read_card
 from geoseg.raster.normalize import Normalizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What is found out about the best weights when a run ends."""
+
+    picture: bytes | None = None
+    """A PNG for the card."""
+
+    reference: ReferenceStatistics | None = None
+    """Statistics of the validation ground."""
+
+    context: Context | None = None
+    """What the edges of tiles change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +61,7 @@ class PackageWriter:
         best_iteration: int,
         calibration: Calibration,
         scores: Mapping[str, object],
-        picture: bytes | None = None,
-        reference: ReferenceStatistics | None = None,
+        findings: Findings | None = None,
     ) -> None:
         """Replace the package.
 
@@ -56,10 +70,9 @@ class PackageWriter:
             best_iteration: steps after which they were taken.
             calibration: of its logits.
             scores: as plain JSON values.
-            picture: a PNG for its card.
-            reference: statistics of the validation ground.
+            findings: of the end of the run; None before.
         """
-        settings = self.settings
+        settings, found = self.settings, findings or Findings()
         package = ModelPackage(
             name=settings.name,
             network=network,
@@ -71,10 +84,11 @@ class PackageWriter:
             normalizer=self.normalizer,
             tile=settings.tile,
             overlap=settings.overlap,
+            context=found.context,
             calibration=calibration,
             provenance=self._provenance(best_iteration, scores),
-            picture=picture,
-            reference=reference,
+            picture=found.picture,
+            reference=found.reference,
         )
         save_package(package, self.folder, overwrite=True)
 

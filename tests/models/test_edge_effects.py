@@ -159,6 +159,21 @@ def test_calibration_counts():
     assert max(measured(network).labels) > 0
 
 
+def test_a_network_that_takes_squares_alone_has_curves_and_no_radius():
+    class Square(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = conv(BANDS, CLASSES)
+
+        def forward(self, images):
+            assert images.shape[2] == images.shape[3], "only squares"
+            return self.conv(images)
+
+    context = measured(Square())
+    assert context.radius is None
+    assert context.labels[0] > context.labels[1] == 0
+
+
 def test_a_network_that_takes_one_size_alone_has_no_context():
     class Fixed(nn.Module):
         def __init__(self):

@@ -9,6 +9,7 @@ from geoseg.classes import ClassMap
 from geoseg.errors import ModelError, OutputError
 from geoseg.models import catalogue, importing
 from geoseg.models.build import build_network
+from geoseg.models.context import Context
 from geoseg.models.importing import ImportRequest, import_package
 from geoseg.models.package import load_package
 from geoseg.models.spec import NetworkSpec
@@ -39,6 +40,15 @@ def request_of(**changes):
 def of_state_dict(**changes):
     known = {"architecture": SPEC.architecture, "encoder": SPEC.encoder, "options": SPEC.options}
     return request_of(**(known | changes))
+
+
+FOUND = Context(radius=7, divisor=32, tile=64, labels=(0.25, 0.0), probabilities=(0.125, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def measured_at_once(monkeypatch):
+    """What is measured has its own tests, and takes seconds."""
+    monkeypatch.setattr(importing, "measure_context", lambda *_, **__: FOUND)
 
 
 @pytest.fixture
@@ -216,3 +226,8 @@ def test_encoders_with_other_statistics_need_them_said():
     spec = NetworkSpec(architecture="unet", encoder="inceptionv4", bands=3, classes=3)
     with pytest.raises(ModelError, match="those of inceptionv4 differ"):
         importing._normalizer(spec, request_of(bands=("red", "green", "blue"), mean=(), std=()))
+
+
+def test_the_package_says_what_the_edges_of_tiles_change(network, tmp_path):
+    network.save_pretrained(tmp_path / "smp")
+    assert import_package(tmp_path / "smp", tmp_path / "package", request_of()).context == FOUND
