@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, Geomet
 
 from geoseg.errors import LabelError
 
+log = logging.getLogger(__name__)
+
 _PARQUET = (".parquet", ".geoparquet")
 _SQLITE, _TEXT = (b"SQLite format 3\0",), (b"{", b"[", b"<")
 _SIGNATURES = {".gpkg": _SQLITE, ".sqlite": _SQLITE, ".shp": (b"\0\0\x27\x0a",), ".fgb": (b"fgb",)}
@@ -29,6 +34,7 @@ _ELSEWHERE = (b"<OGRVRT", b"<OGRWFS", b"<GDAL", b"<OWSContext", b"<VRTDataset")
 """Begins descriptions of files and hosts that GDAL would go on to read."""
 
 _LOOKED_AT = 65_536
+_MOST_REMARKS = 5
 _VECTOR = (*_PARQUET, ".gpkg", ".geojson", ".json", ".shp", ".fgb", ".gml", ".kml", ".sqlite")
 EVERY = "*"
 """In place of an attribute: every feature has this one value."""
@@ -81,7 +87,8 @@ def read_features(path: Path, *, layer: str | None, attribute: str | None) -> Fe
     is_parquet = path.suffix.lower() in _PARQUET
     try:
         refuse_disguised(path)
-        table = _read_parquet(path) if is_parquet else _read_layer(path, _layer_of(path, layer), attribute)
+        with _remarks_logged(path):
+            table = _read_parquet(path) if is_parquet else _read_layer(path, _layer_of(path, layer), attribute)
     except _UNREADABLE as error:
         raise LabelError(f"{path}: cannot be read as a vector layer: {' '.join(str(error).split())}") from error
     _require_attribute(path, [str(name) for name in table.columns if name != table.geometry.name], attribute)
@@ -111,6 +118,16 @@ def refuse_disguised(path: Path) -> None:
         raise LabelError(f"{path}: cannot be read: its contents are no {path.suffix}")
     if any(each in head for each in _ELSEWHERE):
         raise LabelError(f"{path}: cannot be read: it points to other files: give those")
+
+
+@contextmanager
+def _remarks_logged(path: Path) -> Iterator[None]:
+    """What GDAL says of features that it cannot read well becomes lines of the log, each once."""
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        yield
+    for text in list(dict.fromkeys(str(remark.message) for remark in remarks))[:_MOST_REMARKS]:
+        log.warning("%s: %s", path, text)
 
 
 def _read_parquet(path: Path) -> geopandas.GeoDataFrame:

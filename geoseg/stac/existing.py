@@ -13,6 +13,19 @@ from geoseg.stac.item import SCENE_TITLE, SUFFIX, ItemFacts, ModelLink, add_laye
 
 _CLASSES = "classes"
 _MODEL_NAME = "mlm:name"
+_SOURCE = "derived_from"
+_LARGEST = 16 * 2**20
+_NO_ITEM = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    pystac.STACError,
+    pystac.STACTypeError,
+)
+"""What pystac raises where a file is JSON and no item: it takes much on trust."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +72,7 @@ class Described:
         return save_item(path, changed)
 
     def _sources(self) -> list[pystac.Link]:
-        return self.item.get_links("derived_from")
+        return self.item.get_links(_SOURCE)
 
 
 def described(class_raster: Path, stem: str) -> Described | None:
@@ -74,8 +87,10 @@ def described(class_raster: Path, stem: str) -> Described | None:
     """
     path = class_raster.with_name(stem + SUFFIX)
     try:
-        item = pystac.Item.from_file(path)
-    except (OSError, ValueError, KeyError, TypeError, pystac.STACError):
+        item = None if path.stat().st_size > _LARGEST else pystac.Item.from_file(path)
+        asset = None if item is None else item.assets.get(_CLASSES)
+        is_of_it = asset is not None and Path(unquote(asset.href)).name == class_raster.name
+    except _NO_ITEM:
         return None
-    asset = item.assets.get(_CLASSES)
-    return None if asset is None or Path(unquote(asset.href)).name != class_raster.name else Described(item)
+    plain = item is not None and all(isinstance(link.target, str) for link in item.get_links(_SOURCE))
+    return Described(item) if item is not None and is_of_it and plain else None

@@ -73,7 +73,7 @@ def test_what_is_no_vector_layer_is_one_clear_line(tmp_path, table):
     (tmp_path / "a.parquet").write_text("no layer")
     table[:0].to_file(tmp_path / "empty.gpkg")
     for name, message in (
-        ("a.gpkg", "cannot be read as a vector layer"),
+        ("a.gpkg", "its contents are no .gpkg"),
         ("a.parquet", "cannot be read as a vector layer"),
         ("empty.gpkg", "holds no feature with a geometry"),
         ("absent.gpkg", "no such file"),
