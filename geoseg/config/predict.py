@@ -24,7 +24,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 Grid = Literal["model", "scene"]
 Tta = Literal["none", "d4"]
 Adapt = Literal["none", "match", "adabn"]
-EngineName = Literal["torch", "openvino"]
+EngineName = Literal["auto", "torch", "torch-compile", "openvino", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -115,8 +115,10 @@ class MapFields(Settings):
         description="Number format of the network; auto takes the device's fastest.",
     )
     engine: EngineName = Field(
-        default="torch",
-        description="What runs the network: openvino is for CPUs, and an extra (geoseg[openvino]).",
+        default="auto",
+        description="What runs the network. auto takes torch on a GPU and for small scenes, else what is fastest on "
+        "this machine, measured once and remembered; openvino and onnx are extras (geoseg[openvino], geoseg[onnx]), "
+        "torch-compile needs a C++ compiler and a minute.",
     )
     tta: Tta = Field(
         default="none",

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.config.predict import EngineName, Tta
+import torch
+
+from geoseg.config.predict import EngineName, MapFields, Tta
 from geoseg.errors import ConfigError
+from geoseg.inference.compiled_engine import CompiledEngine
 from geoseg.inference.engine import Engine, TorchEngine
+from geoseg.inference.onnx_engine import OnnxEngine
 from geoseg.inference.openvino_engine import OpenVinoEngine
 from geoseg.inference.symmetry import D4Engine
 from geoseg.models.device import Precision
 from geoseg.models.zoo import load_model
+from geoseg.predict.plan import PredictPlan
 
 _BUILDING = threading.Lock()
 
@@ -53,19 +60,45 @@ class EngineChoice:
     """Digest of the package's card, so that a package that was replaced is loaded anew."""
 
 
-def engine_for(choice: EngineChoice) -> tuple[Engine, int]:
-    """The engine of a choice, built once in a process, and how many tiles it computes at a time on a CPU."""
+def choice_of(plan: PredictPlan, settings: MapFields) -> EngineChoice:
+    """The engine that settings ask for, on the tiles of a plan; each of several workers has its part of the cores."""
+    return EngineChoice(
+        model=plan.model.resolve(),
+        dtype=plan.source.dtype,
+        device=settings.device,
+        precision=settings.precision,
+        engine=settings.engine,
+        tile=plan.grid.tile,
+        threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
+        tta=settings.tta,
+        present=plan.present,
+        version=hashlib.sha256(repr(plan.card).encode()).hexdigest(),  # as JSON it would tell the time
+    )
+
+
+def engine_for(choice: EngineChoice) -> Engine:
+    """The engine of a choice, built once in a process.
+
+    Raises:
+        ModelError: if the package is damaged, does not take such pixels, or the engine gives other classes than torch.
+        ConfigError: if the engine is not installed, or is none for the device or precision.
+    """
     with _BUILDING:
         return _built(choice)
 
 
+def new_engine(choice: EngineChoice) -> Engine:
+    """As `engine_for`, built anew."""
+    engine = _MAKERS[choice.engine](choice)
+    return D4Engine(engine) if choice.tta == "d4" else engine
+
+
 @functools.lru_cache(maxsize=2)
-def _built(choice: EngineChoice) -> tuple[Engine, int]:
-    engine = _openvino(choice) if choice.engine == "openvino" else _torch(choice)
-    return D4Engine(engine) if choice.tta == "d4" else engine, engine.threads
+def _built(choice: EngineChoice) -> Engine:
+    return new_engine(choice)
 
 
-def _torch(choice: EngineChoice) -> TorchEngine:
+def _torch(choice: EngineChoice) -> Engine:
     return TorchEngine(
         load_model(choice.model),
         dtype=choice.dtype,
@@ -76,10 +109,18 @@ def _torch(choice: EngineChoice) -> TorchEngine:
     )
 
 
-def _openvino(choice: EngineChoice) -> OpenVinoEngine:
+def _openvino(choice: EngineChoice) -> Engine:
+    return _on_cpu(OpenVinoEngine, choice)
+
+
+def _compiled(choice: EngineChoice) -> Engine:
+    return _on_cpu(CompiledEngine, choice)
+
+
+def _on_cpu(kind: type[OpenVinoEngine | CompiledEngine], choice: EngineChoice) -> Engine:
     if choice.device not in {"auto", "cpu"}:
-        raise ConfigError(f"engine 'openvino' runs on a CPU, not on device {choice.device!r}: use --device cpu")
-    return OpenVinoEngine(
+        raise ConfigError(f"engine {choice.engine!r} runs on a CPU, not on device {choice.device!r}: use --device cpu")
+    return kind(
         load_model(choice.model),
         dtype=choice.dtype,
         precision=choice.precision,
@@ -87,3 +128,29 @@ def _openvino(choice: EngineChoice) -> OpenVinoEngine:
         present=choice.present,
         tile=choice.tile,
     )
+
+
+def _onnx(choice: EngineChoice) -> Engine:
+    if choice.precision not in {"auto", "fp32"}:
+        raise ConfigError(f"engine 'onnx' computes in fp32, not in {choice.precision}: use --precision fp32 or auto")
+    return OnnxEngine(
+        load_model(choice.model),
+        dtype=choice.dtype,
+        device=choice.device,
+        threads=choice.threads,
+        present=choice.present,
+        tile=choice.tile,
+    )
+
+
+def _undecided(choice: EngineChoice) -> Engine:
+    raise ValueError(f"engine {choice.engine!r} is to be resolved first, see geoseg.predict.fastest")
+
+
+_MAKERS: Mapping[EngineName, Callable[[EngineChoice], Engine]] = {
+    "auto": _undecided,
+    "torch": _torch,
+    "torch-compile": _compiled,
+    "openvino": _openvino,
+    "onnx": _onnx,
+}

@@ -52,7 +52,7 @@ class BlockTask:
 
     def parts(self, block: Window) -> Iterator[Decision]:
         """The same, in full-width rows from top to bottom."""
-        engine, _ = engine_for(self.engine)
+        engine = engine_for(self.engine)
         with one_thread(), Scene(self.source) as scene:
             if self.factor != 1 and self.on_scene_grid:
                 yield from self._regridded(scene, block, engine)
