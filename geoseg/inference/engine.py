@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.folding import folded, has_only_convolutions
 from geoseg.inference.one_by_one import one_by_one
 from geoseg.inference.preparation import Calibrated, Preparation
 from geoseg.models.device import Precision, choose_device, choose_precision
 from geoseg.models.package import ModelPackage
 
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Engine(Protocol):
@@ -82,8 +83,11 @@ class TorchEngine:
             ConfigError: if the device is not there.
         """
         self._device = choose_device(device)
-        self._autocast = _AUTOCAST.get(choose_precision(precision, self._device))
-        network = package.network.to(self._device).eval()
+        self._dtype = _DTYPES[choose_precision(precision, self._device)]
+        network = folded(package.network.to(self._device).eval(), bands=len(package.bands), tile=package.tile)
+        self._autocast = self._dtype != torch.float32 and not has_only_convolutions(network)
+        if not self._autocast:
+            network = network.to(self._dtype)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in stubs
         self._calibration = Calibrated(package, self._device)
         self._classes = len(package.classes)
@@ -109,7 +113,7 @@ class TorchEngine:
     @property
     def precision(self) -> str:
         """The arithmetic of the convolutions: fp32, bf16 or fp16."""
-        return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._autocast]
+        return next(name for name, dtype in _DTYPES.items() if dtype == self._dtype)
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         """As in `Engine`; where it is not a CPU, calls from several threads wait for one another."""
@@ -121,7 +125,9 @@ class TorchEngine:
     @torch.inference_mode()
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         inputs = self._preparation(images, usable).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
+        if not self._autocast:
+            inputs = inputs.to(self._dtype)
+        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._autocast):
             logits = self._network(inputs)
         return torch.softmax(self._calibration(logits.to(torch.float32)), dim=1)
 
