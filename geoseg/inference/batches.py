@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.ahead import read_ahead
-from geoseg.raster.patch import Patch, SceneReader
+from geoseg.inference.rolling_rows import RollingRows, Rows
+from geoseg.raster.patch import SceneReader
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
 
 Wanted = Callable[[Window], NDArray[np.bool_]]
 """Which pixels of a window are to be decided, on the grid of the tiles; others only surround them."""
-
-_MIN_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +78,19 @@ def batches(scene: SceneReader, block: TiledBlock, *, batch_size: int) -> Iterat
 def tiles(scene: SceneReader, block: TiledBlock) -> Generator[Tile, None, None]:
     """The tiles that touch a block and hold any valid pixel, row-major, their rows read one row of tiles ahead."""
     grid = block.grid
-    for patch, row in read_ahead(_rows_of_tiles(scene, block)):
+    for rows, row in read_ahead(_rows_of_tiles(scene, block)):
         for col in grid.col_origins(block.window):
-            tile = _cut(patch, grid.window(row, col), block)
+            tile = _cut(rows, grid.window(row, col), block)
             if tile.valid.any():
                 yield tile
 
 
-def _rows_of_tiles(scene: SceneReader, block: TiledBlock) -> Iterator[tuple[Patch, int]]:
+def _rows_of_tiles(scene: SceneReader, block: TiledBlock) -> Iterator[tuple[Rows, int]]:
     """For each row of tiles the pixels it is cut from, and its first row."""
     grid = block.grid
     *_, last = origins = grid.col_origins(block.window)
     every_col = reflected(origins[0], grid.window(0, last).right, grid.width)
-    rolling = _RollingRows(scene, int(every_col.min()), int(every_col.max()) + 1)
+    rolling = RollingRows(scene, int(every_col.min()), int(every_col.max()) + 1)
     for row in grid.row_origins(block.window):
         rows = reflected(row, grid.window(row, 0).bottom, grid.height)
         yield rolling.rows(int(rows.min()), int(rows.max()) + 1), row
@@ -105,21 +104,28 @@ def reflected(start: int, stop: int, size: int) -> NDArray[np.int64]:
     return np.minimum(folded, 2 * size - 2 - folded)
 
 
-def _cut(patch: Patch, window: Window, block: TiledBlock) -> Tile:
-    if patch.window.intersect(window) == window:
-        rows, cols = window.slices_in(patch.window)
-        image, usable = patch.image[:, rows, cols], patch.valid[rows, cols]
+def _cut(rows: Rows, window: Window, block: TiledBlock) -> Tile:
+    if rows.window.intersect(window) == window:
+        patch = rows.part(window)
+        image, usable = patch.image, patch.valid
         inside = usable
     else:
         scene = block.grid.scene
-        beyond_rows = reflected(window.row, window.bottom, scene.height)[:, None] - patch.window.row
-        beyond_cols = reflected(window.col, window.right, scene.width)[None, :] - patch.window.col
-        image, usable = patch.image[:, beyond_rows, beyond_cols], patch.valid[beyond_rows, beyond_cols]
+        beyond_rows = reflected(window.row, window.bottom, scene.height)
+        beyond_cols = reflected(window.col, window.right, scene.width)
+        patch = rows.part(_span(beyond_rows, beyond_cols))
+        there = (beyond_rows - patch.window.row)[:, None], (beyond_cols - patch.window.col)[None, :]
+        image, usable = patch.image[:, *there], patch.valid[there]
         inside = usable.copy()
         inside[scene.bottom - window.row :] = False
         inside[:, scene.right - window.col :] = False
     valid = inside if block.wanted is None else inside & block.wanted(window)
     return Tile(window=window, image=image, usable=usable, valid=valid)
+
+
+def _span(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Window:
+    """The window that holds them all."""
+    return Window.between(int(rows.min()), int(rows.max()) + 1, int(cols.min()), int(cols.max()) + 1)
 
 
 def _in_batches(every: Iterator[Tile], size: int) -> Iterator[Batch]:
@@ -140,43 +146,3 @@ def _batch(held: list[Tile], size: int) -> Batch:
     for place, tile in enumerate(held):
         images[place], usable[place] = tile.image, tile.usable
     return Batch(images=images, usable=usable, tiles=tuple(held))
-
-
-class _RollingRows:
-    """Rows of a column range of the scene; those already read are kept until a request starts below them."""
-
-    def __init__(self, scene: SceneReader, left: int, right: int) -> None:
-        self._scene, self._left, self._right = scene, left, right
-        self._step = scene.storage_rows * -(-_MIN_ROWS // scene.storage_rows)
-        self._kept: Patch | None = None
-
-    def rows(self, top: int, bottom: int) -> Patch:
-        """Rows top..bottom-1, inside the scene, and perhaps a few more on either side."""
-        kept = self._kept
-        if kept is None or not kept.window.row <= top <= kept.window.bottom:
-            kept = self._read(top - top % self._step, bottom)
-        elif bottom > kept.window.bottom:
-            kept = _stacked(_below(kept, top), self._read(kept.window.bottom, bottom))
-        self._kept = kept
-        return kept
-
-    def _read(self, top: int, bottom: int) -> Patch:
-        bottom = min(bottom + -bottom % self._step, self._scene.georef.height)
-        return self._scene.read(Window.between(top, bottom, self._left, self._right))
-
-
-def _below(patch: Patch, top: int) -> Patch | None:
-    window = patch.window
-    if top >= window.bottom:
-        return None
-    skip = top - window.row
-    kept = Window.between(top, window.bottom, window.col, window.right)
-    return Patch(image=patch.image[:, skip:], valid=patch.valid[skip:], window=kept)
-
-
-def _stacked(upper: Patch | None, lower: Patch) -> Patch:
-    if upper is None:
-        return lower
-    window = Window.between(upper.window.row, lower.window.bottom, lower.window.col, lower.window.right)
-    image = np.concatenate([upper.image, lower.image], axis=1)
-    return Patch(image=image, valid=np.concatenate([upper.valid, lower.valid]), window=window)
