@@ -12,6 +12,7 @@ import rasterio
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
+from geoseg.cores import cores
 from geoseg.errors import SceneError
 from geoseg.raster.remote import gdal_name, remote_settings, why_unreachable, without_secrets
 
@@ -64,7 +65,7 @@ def open_checked(path: str, *, name: str | None = None, **options: str) -> Datas
         SceneError: if GDAL cannot open it, or its format is none of those that scenes may have.
     """
     if path.lower().endswith((".tif", ".tiff")):
-        options["num_threads"] = "all_cpus"
+        options["num_threads"] = str(cores())
     as_text = ("VRT",) if path.startswith("<") else ()
     formats = [*_FORMATS, *as_text, *(_NAMED_FORMATS if _NAMED.match(path) else ())]
     with rasterio_errors(path, name=name), georeference_optional():

@@ -18,6 +18,7 @@ from rasterio.crs import CRS
 from rasterio.windows import Window as RasterioWindow
 
 from geoseg.classes import NODATA_ID, ClassMap
+from geoseg.cores import cores
 from geoseg.errors import GridError
 from geoseg.georef import GeoRef
 from geoseg.raster.cog import BLOCK, make_cog, row_checksum, written
@@ -139,7 +140,7 @@ class RasterWriter:
             "compress": "ZSTD",
             "zstd_level": 1,
             "bigtiff": "IF_SAFER",
-            "num_threads": "ALL_CPUS",
+            "num_threads": cores(),
             "photometric": "palette" if self._layout.colours else "minisblack",
         }
 
