@@ -11,12 +11,14 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models bench-peers bench-shift bench-vectors test test-qgis check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-peers bench-shift bench-vectors test test-docker test-qgis test-slurm check bench docs clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
 	@echo "make test        install, run the tests"
 	@echo "make test-qgis   open the layers in QGIS (QGIS_PYTHON, Debian's python3-qgis)"
+	@echo "make test-docker  build the image and run the demo in it, without a container engine (root, Debian)"
+	@echo "make test-slurm  predict on a SLURM of one node (root, Debian)"
 	@echo "make check       lint, types, layers and shape of the code"
 	@echo "make bench       run and time the benchmarks"
 	@echo "make docs        build the documentation (site/)"
@@ -161,6 +163,21 @@ test: install
 # Needs QGIS: apt-get install python3-qgis
 test-qgis: install
 	GEOSEG_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -q tests/vector/test_in_qgis.py
+
+# Needs root and Debian; installs buildah and debootstrap. The image stays in build/image
+test-docker: install
+	command -v buildah && command -v debootstrap || apt-get install --yes --no-install-recommends buildah debootstrap
+	PYTHON=$(BIN)/python sh docker/without_engine.sh build/image
+	GEOSEG_IMAGE_DATA=build/image/data $(BIN)/python -m pytest -q tests/opt_in/test_image.py
+
+$(VENV)/.slurm-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[slurm]"
+	touch $@
+
+# Needs root and Debian; installs slurm-wlm and munge, and leaves no daemon behind
+test-slurm: $(VENV)/.slurm-installed
+	command -v slurmd && command -v munged || apt-get install --yes --no-install-recommends slurm-wlm munge
+	GEOSEG_SLURM=1 sh tests/opt_in/with_slurm.sh $(BIN)/python -m pytest -q tests/opt_in/test_slurm.py
 
 check: install
 	$(BIN)/ruff check .
