@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.cuda import Graphed
 from geoseg.inference.folding import folded, has_only_convolutions
 from geoseg.inference.one_by_one import one_by_one
 from geoseg.inference.preparation import Calibrated, Preparation
@@ -92,6 +93,7 @@ class TorchEngine:
         self._calibration = Calibrated(package, self._device)
         self._classes = len(package.classes)
         self._preparation = Preparation(package, dtype=dtype, device=self._device, present=present)
+        self._graphed = Graphed(self._computed)
         self._one_at_a_time = threading.Lock()
         self._threads = (threads or torch.get_num_threads()) if self._device.type == "cpu" else 1
 
@@ -125,8 +127,9 @@ class TorchEngine:
     @torch.inference_mode()
     def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         inputs = self._preparation(images, usable).contiguous(memory_format=torch.channels_last)
-        if not self._autocast:
-            inputs = inputs.to(self._dtype)
+        return self._graphed(inputs if self._autocast else inputs.to(self._dtype))
+
+    def _computed(self, inputs: torch.Tensor) -> torch.Tensor:
         with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._autocast):
             logits = self._network(inputs)
         return torch.softmax(self._calibration(logits.to(torch.float32)), dim=1)

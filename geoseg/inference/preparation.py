@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.inference.cuda import sent
 from geoseg.inference.curves import TorchCurves
 from geoseg.inference.kernels import look_up
 from geoseg.models.package import ModelPackage
 
 _TABLED = 2  # bytes of a number; a table of all numbers of 4 bytes would not fit
-_FAR = 100.0  # standard deviations; an undeclared nodata of -3e38 would turn its whole tile into NaN
+FAR = 100.0
+"""Standard deviations at which inputs end: an undeclared nodata of -3e38 would turn its whole tile into NaN."""
 
 
 class Preparation:
@@ -75,11 +77,11 @@ class Preparation:
         return np.ascontiguousarray(found[0, :, 0].numpy())
 
     def _computed(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        numbers = torch.from_numpy(np.ascontiguousarray(images)).to(self._device, non_blocking=True).to(torch.float32)
+        numbers = sent(images, self._device).to(torch.float32)
         if self._curves is not None:
             numbers = self._curves(numbers)
-        there = torch.from_numpy(np.ascontiguousarray(usable)).to(self._device, non_blocking=True)[:, None]
-        return torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-_FAR, _FAR)
+        there = sent(usable, self._device)[:, None]
+        return torch.where(there, numbers * self._factor - self._offset, 0.0).clamp(-FAR, FAR)
 
     def completed(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs of the bands there are, with the mean of the training imagery in those that are missing."""

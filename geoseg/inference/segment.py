@@ -10,6 +10,7 @@ import torch
 
 from geoseg.ahead import in_order, read_ahead
 from geoseg.inference.batches import Tile, TiledBlock, batches, tiles
+from geoseg.inference.cuda import Handover, beside
 from geoseg.inference.decide import Decision, DecisionRule, decide
 from geoseg.inference.engine import Engine
 from geoseg.inference.frame import ComputedTile, Deciding, Summing, finished_rows
@@ -74,16 +75,19 @@ def _alone() -> None:
 
 
 def _strips_on_device(scene: SceneReader, block: TiledBlock, engine: Engine, batch_size: int) -> Iterator[Strip]:
+    """Blended where the probabilities are, beside the network, which does not wait for it."""
     blender = RowBlender(block.grid, block.window, classes=engine.classes, device=engine.device)
     coming = list(block.grid.row_origins(block.window))
     computed = (
-        (batch, engine.probabilities(batch.images, batch.usable))
+        (batch, Handover(engine.probabilities(batch.images, batch.usable)))
         for batch in batches(scene, block, batch_size=batch_size)
     )
-    for batch, probabilities in read_ahead(computed):
-        for place, tile in enumerate(batch.tiles):
-            while coming and coming[0] <= tile.window.row:
-                yield from blender.finish(coming.pop(0))
-            blender.add(tile.window, probabilities[place], tile.valid)
-    for row in [*coming, block.window.bottom]:
-        yield from blender.finish(row)
+    with beside(engine.device):
+        for batch, found in read_ahead(computed):
+            probabilities = found.taken()
+            for place, tile in enumerate(batch.tiles):
+                while coming and coming[0] <= tile.window.row:
+                    yield from blender.finish(coming.pop(0))
+                blender.add(tile.window, probabilities[place], tile.valid)
+        for row in [*coming, block.window.bottom]:
+            yield from blender.finish(row)
