@@ -1,4 +1,4 @@
-"""Blocks share out a scene, and their memory is known before they run."""
+"""Blocks share out a scene, and little is done twice where it is cut."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoseg.errors import GridError
-from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, block_bytes, default_block_rows, split_into_blocks
+from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, column_cuts, default_block_rows, split_into_blocks
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
+
+WIDE = st.integers(2049, 200_000)
+MOST = st.sampled_from([1024, 4096, 16_384])
+OVERLAP = st.sampled_from([0, 32, 64, 128, 256])
+STORAGE = st.sampled_from([1, 256, 512, 1024, 100_000])
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 40), rows=st.integers(1, 400))
 def test_every_pixel_is_in_one_block(height, width, rows):
     count = np.zeros((height, width), dtype=np.uint8)
-    for block in split_into_blocks(Window.of_shape(height, width), rows=rows):
+    for block in split_into_blocks(Window.of_shape(height, width), rows=rows, cuts=(width // 2,) if width // 2 else ()):
         count[block.slices_in(Window.of_shape(height, width))] += 1
         assert block.height <= rows
     assert (count == 1).all()
@@ -34,6 +39,36 @@ def test_blocks_need_rows(rows):
         list(split_into_blocks(Window.of_shape(3, 3), rows=rows))
 
 
+@given(width=WIDE, overlap=OVERLAP, most=MOST, storage_cols=STORAGE, left=st.integers(0, 5000))
+def test_one_column_of_tiles_lies_over_a_cut(width, overlap, most, storage_cols, left):
+    grid = TileGrid(height=10, width=left + width, tile=512, overlap=overlap)
+    scene = Window(row=0, col=left, height=10, width=width)
+    cuts = column_cuts(grid, scene, storage_cols=storage_cols, most=most)
+    blocks = list(split_into_blocks(scene, rows=10, cuts=cuts))
+    columns = [set(grid.col_origins(block)) for block in blocks]
+    assert sum(map(len, columns)) - len(set.union(*columns)) <= len(cuts)
+    assert len(cuts) == -(-width // most) - 1
+    assert all(block.width <= most + 2 * grid.tile for block in blocks)
+
+
+@given(width=st.integers(30_000, 200_000), overlap=st.sampled_from([32, 64, 96]))
+def test_a_scene_in_usual_storage_blocks_is_decoded_at_most_six_per_cent_twice(width, overlap):
+    grid = TileGrid(height=10, width=width, tile=512, overlap=overlap)
+    blocks = split_into_blocks(grid.scene, rows=10, cuts=column_cuts(grid, grid.scene, storage_cols=512))
+    decoded = 0
+    for block in blocks:
+        origins = grid.col_origins(block)
+        left, right = origins[0], min(origins[-1] + grid.tile, width)
+        decoded += min(-(-right // 512) * 512, width) - left // 512 * 512
+    assert decoded <= 1.09 * width
+    assert decoded >= width
+
+
+def test_a_scene_that_is_narrow_enough_is_not_cut():
+    grid = TileGrid(height=10, width=MAX_BLOCK_WIDTH, tile=512, overlap=64)
+    assert column_cuts(grid, grid.scene) == ()
+
+
 @given(width=st.integers(1, 200_000), tile=st.sampled_from([64, 512]))
 def test_default_blocks_are_whole_strides_of_bounded_size(width, tile):
     grid = TileGrid(height=10, width=width, tile=tile, overlap=tile // 4 // 32 * 32)
@@ -41,12 +76,3 @@ def test_default_blocks_are_whole_strides_of_bounded_size(width, tile):
     assert rows % grid.stride == 0
     assert rows >= 4 * grid.stride
     assert rows * min(width, MAX_BLOCK_WIDTH) <= max(2**26, 4 * grid.stride * MAX_BLOCK_WIDTH)
-
-
-def test_the_memory_of_a_block_grows_with_its_height_by_its_result_alone():
-    grid = TileGrid(height=100_000, width=5000, tile=512, overlap=128)
-    low, high = (
-        block_bytes(grid, Window.of_shape(rows, 5000), classes=6, bands=3, itemsize=2) for rows in (1000, 2000)
-    )
-    assert high - low == 3 * 1000 * 5000
-    assert low >= 4 * 6 * 512 * 5000
