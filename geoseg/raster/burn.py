@@ -85,6 +85,20 @@ class BurnedLayer:
         """Whether no feature lies near the grid."""
         return not len(self._owners)
 
+    @property
+    def bounds(self) -> Window | None:
+        """A window with all pixels that hold a feature, and few others; None where there are none."""
+        if not len(self._segments):
+            return None
+        xs, ys = self._segments[:, [0, 2]], self._segments[:, [1, 3]]
+        top, left = np.floor(ys.min() + 0.5), np.floor(xs.min() + 0.5)
+        bottom, right = np.floor(ys.max() + 0.5), np.floor(xs.max() + 0.5)
+        if (self._kinds != _AREA).any():  # lines and points hold the pixels that they touch
+            top, left, bottom, right = top - 1, left - 1, bottom + 1, right + 1
+        if bottom <= top or right <= left:
+            return None
+        return Window.between(int(top), int(bottom), int(left), int(right)).intersect(self._grid.window)
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Values of a window, shape (height, width); where it leaves the grid it holds `outside`."""
         burnt = np.full(window.shape, self._outside, dtype=np.uint8)

@@ -10,7 +10,7 @@ import rasterio
 from geoseg.errors import GeorefError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.bands import FileBand
-from geoseg.raster.gdal import open_checked, rasterio_errors, shown
+from geoseg.raster.gdal import open_patiently, rasterio_errors, shown
 from geoseg.raster.scaling import Declared
 from geoseg.raster.valid_mask import ValidityRule, alpha_band, has_mask_band, holds_imagery
 
@@ -106,7 +106,7 @@ def read_facts(path: str, *, name: str) -> FileFacts:
         SceneError: if it cannot be opened or holds no bands.
         GeorefError: if its transform cannot be used.
     """
-    with rasterio_errors(path, name=name), open_checked(path, name=name) as dataset:
+    with rasterio_errors(path, name=name), open_patiently(path, name=name) as dataset:
         return _facts(path, name, dataset)
 
 

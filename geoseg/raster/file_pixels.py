@@ -14,16 +14,13 @@ from rasterio.windows import Window as FileWindow
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.file_facts import FileFacts, Palette
-from geoseg.raster.gdal import open_checked, rasterio_errors
+from geoseg.raster.gdal import PAUSES, forget, open_patiently, rasterio_errors
 from geoseg.raster.patch import Patch
-from geoseg.raster.remote import is_remote
+from geoseg.raster.remote import is_final, is_remote
 from geoseg.raster.valid_mask import ValidityRule, spectral_valid
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
-
-_TRIES = 4
-_PAUSE = 0.5  # seconds, doubled from try to try
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +93,7 @@ class FileReader:
 
     def __init__(self, source: FileSource) -> None:
         self.source = source
-        self._dataset = open_checked(source.path, name=source.name)
+        self._dataset = open_patiently(source.path, name=source.name)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -108,20 +105,40 @@ class FileReader:
         Raises:
             SceneError: if the file cannot be read there (truncated, corrupt, out of reach).
         """
-        tries = _TRIES if is_remote(self.source.path) else 1
-        for number in range(1, tries):
+        if not is_remote(self.source.path):
+            return self._read(window)
+        try:
+            return self._read(window)
+        except SceneError as error:
+            log.info("%s: reading it in pieces", error)
+        return self._in_pieces(window)
+
+    def _in_pieces(self, window: Window) -> Patch:
+        """Storage block by storage block, so that where many requests fail some get through."""
+        height, width = self._dataset.block_shapes[0]
+        image = np.empty((self.source.count, *window.shape), dtype=self.source.dtype)
+        valid = np.empty(window.shape, dtype=np.bool_)
+        for row in range(window.row - window.row % height, window.bottom, height):
+            for col in range(window.col - window.col % width, window.right, width):
+                part = Window(row=row, col=col, height=height, width=width).intersect(window)
+                if part is not None:
+                    there, patch = part.slices_in(window), self._patiently(part)
+                    image[:, *there], valid[there] = patch.image, patch.valid
+        return Patch(image=image, valid=valid, window=window)
+
+    def _patiently(self, window: Window) -> Patch:
+        for pause in PAUSES:
             try:
                 return self._read(window)
             except SceneError as error:
-                log.info("%s; try %d of %d", error, number, tries)
-                time.sleep(_PAUSE * 2**number)
-                self._reopen()
+                if is_final(str(error)):
+                    raise
+                log.info("%s: trying again", error)
+                time.sleep(pause)
+                self._dataset.close()
+                forget(self.source.path)
+                self._dataset = open_patiently(self.source.path, name=self.source.name)
         return self._read(window)
-
-    def _reopen(self) -> None:
-        """Open anew, as GDAL remembers failures with the file."""
-        self._dataset.close()
-        self._dataset = open_checked(self.source.path, name=self.source.name)
 
     def _read(self, window: Window) -> Patch:
         with rasterio_errors(self.source.path, name=self.source.name):

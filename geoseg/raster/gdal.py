@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +17,9 @@ from rasterio.io import DatasetReader
 
 from geoseg.cores import cores
 from geoseg.errors import SceneError
-from geoseg.raster.remote import gdal_name, remote_settings, why_unreachable, without_secrets
+from geoseg.raster.remote import gdal_name, is_final, is_remote, remote_settings, why_unreachable, without_secrets
+
+log = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES = 16 * 2**20
 """GDAL's block cache: reads and writes never repeat, so it need not grow with the machine."""
@@ -24,6 +29,9 @@ WHOLE_NUMBERS = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits i
 
 FOR_GDAL = re.compile(r"/vsi|[A-Za-z]\w+:|<")
 """Names that are no paths: /vsizip/..., https://..., NETCDF:"file":variable, a VRT as text."""
+
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before a remote raster is tried again, after GDAL has tried by itself."""
 
 _FORMATS = (
     *("GTiff", "JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID", "JPEG", "PNG", "BMP", "GIF", "BIGGIF", "WEBP", "HFA"),
@@ -70,6 +78,30 @@ def open_checked(path: str, *, name: str | None = None, **options: str) -> Datas
     formats = [*_FORMATS, *as_text, *(_NAMED_FORMATS if _NAMED.match(path) else ())]
     with rasterio_errors(path, name=name), georeference_optional():
         return DatasetReader(gdal_name(path), driver=formats, **options)
+
+
+def open_patiently(path: str, *, name: str | None = None) -> DatasetReader:
+    """As `open_checked`, several times where the raster is remote and cannot be had.
+
+    Raises:
+        SceneError: if GDAL cannot open it, or its format is none of those that scenes may have.
+    """
+    for pause in PAUSES if is_remote(path) else ():
+        try:
+            return open_checked(path, name=name)
+        except SceneError as error:
+            if is_final(str(error)):
+                raise
+            log.info("%s: trying again", error)
+            time.sleep(pause)
+            forget(path)
+    return open_checked(path, name=name)
+
+
+def forget(path: str) -> None:
+    """Let GDAL drop what it keeps of a remote raster: part of a block, where a connection broke, and failures."""
+    with rasterio.Env(CPL_VSIL_CURL_NON_CACHED=gdal_name(path)), contextlib.suppress(SceneError):
+        open_checked(path).close()
 
 
 @contextmanager

@@ -83,6 +83,11 @@ def why_unreachable(path: str, reason: str) -> str:
     return reason if meaning is None else f"{meaning} ({reason})"
 
 
+def is_final(message: str) -> bool:
+    """Whether trying again would not help: no such file, no access, no such host, no answer for minutes."""
+    return any(words in message for _, words in _REASONS)
+
+
 def without_secrets(path: str) -> str:
     """An address as it may be shown: without its query, which can hold a signature, and without a password."""
     if not _SCHEME.match(path):
