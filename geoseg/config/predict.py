@@ -26,6 +26,7 @@ Tta = Literal["none", "d4"]
 Adapt = Literal["none", "match", "adabn"]
 EngineName = Literal["auto", "torch", "torch-compile", "openvino", "onnx"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+OnError = Literal["stop", "nodata"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -66,8 +67,20 @@ def _overlap_said(value: object) -> object:
 
 
 Overlap = int | Literal["auto", "exact"]
+
+
+def _split_places(value: object) -> object:
+    """`"a.tif,example.org"` as it comes from a configuration, or one after the other, to a tuple."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
+        raise PydanticCustomError("places", "Input should be files, folders or hosts")
+    return tuple(place.strip() for part in value for place in str(part).split(",") if place.strip())
+
+
 Thresholds = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_split_thresholds)]
 BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
+Places = Annotated[tuple[str, ...], BeforeValidator(_split_places)]
 
 
 class MapFields(Settings):
@@ -82,6 +95,24 @@ class MapFields(Settings):
         default=None,
         description="The scene's bands in the model's order, by name or number: red,green,blue or 4,3,2. All of the "
         "model's, or all but its optional ones.",
+    )
+    aoi: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Map only this area: a file with polygons, west,south,east,north in degrees, or "
+        "minx,miny,maxx,maxy,EPSG:n. The outputs cover its bounding box, on the pixels of the scene.",
+    )
+    mask: str | None = Field(
+        default=None,
+        min_length=3,
+        description="Pixels to take as nodata by a quality band: scl=3,8-10 by values, qa_pixel=bit:3,bit:4 by bits; "
+        "a file can stand in place of the band.",
+    )
+    allow: Places = Field(
+        default=(),
+        description="File, folder, host or s3://bucket that a VRT, a list or a STAC item may point at besides what "
+        "lies beside it; repeatable.",
+        json_schema_extra={"repeatable": True},
     )
     tile: int | None = Field(
         default=None,
@@ -208,6 +239,19 @@ class PredictSettings(VectorFields, MapFields):
         description="The day on which the scene was taken (2024-05-31); by its file where not given.",
     )
     overwrite: bool = Field(default=False, description="Replace outputs that exist.")
+    on_error: OnError = Field(
+        default="stop",
+        description="What becomes of pixels that cannot be read, where a file is damaged: stop with an error, or take "
+        "them as nodata, warn, and end with exit code 3.",
+    )
+    restart: bool = Field(
+        default=False, description="Compute everything anew, also the blocks that a run that was stopped has left."
+    )
+    keep_blocks: bool = Field(
+        default=False,
+        description="Keep the computed blocks beside the outputs, so that a later run on an edited scene computes only "
+        "what has changed.",
+    )
 
     @property
     def needs_probabilities(self) -> bool:
@@ -221,6 +265,9 @@ class PredictOptions(TypedDict, total=False):
 
     model: str
     bands: str | Sequence[str | int] | None
+    aoi: str | None
+    mask: str | None
+    allow: str | Sequence[str]
     tile: int | None
     overlap: Overlap | None
     seam_tolerance: float | None
@@ -248,3 +295,6 @@ class PredictOptions(TypedDict, total=False):
     regularize: str | Sequence[str]
     acquired: str | date | None
     overwrite: bool
+    on_error: OnError
+    restart: bool
+    keep_blocks: bool

@@ -17,7 +17,7 @@ from geoseg.stac.item import ItemFacts, ModelLink, href_of
 from geoseg.vector.columns import Provenance
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
 
-_NEVER_RECORDED = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "acquired"}
+_NEVER_RECORDED = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "acquired", "restart", "keep_blocks"}
 """Settings that do not change what is made."""
 
 

@@ -1,9 +1,12 @@
-"""The raster layers of a prediction while blocks arrive, and what each class covers so far."""
+"""The raster layers of one block, and what its classes cover."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,49 +14,90 @@ from numpy.typing import NDArray
 from geoseg.classes import ClassMap
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
-from geoseg.predict.tally import ClassTotal, Tally
-from geoseg.raster.writer import class_raster_writer, confidence_writer, probabilities_writer
+from geoseg.predict.tally import Counts, Tally
+from geoseg.raster.block_files import EncodedLayer, LayerEncoder
 from geoseg.window import Window
 
 
-class Layers:
-    """Writes decisions in block order. Blocks side by side are held until their row of blocks is complete."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedBlock:
+    """All that is known of a block that was computed; it travels from where that was."""
 
-    def __init__(self, georef: GeoRef, classes: ClassMap, paths: dict[str, Path], stack: ExitStack) -> None:
-        """Open the rasters; `stack` finishes them, or removes them where the run fails.
+    window: Window
+    """Where it lies."""
+
+    layers: Mapping[str, EncodedLayer]
+    """Its pixels: `classes`, `confidence` and, where wanted, `probabilities`."""
+
+    tally: Counts
+    """What its classes cover."""
+
+    seen: tuple[Window, ...]
+    """The pixels of the scene that it was made from."""
+
+    digest: str
+    """Of those pixels."""
+
+    lost: tuple[Window, ...]
+    """Those of them that could not be read."""
+
+
+class BlockMaker:
+    """Takes the decided rows of a block from top to bottom. A context manager."""
+
+    def __init__(self, block: Window, georef: GeoRef, classes: ClassMap, *, planes: int) -> None:
+        """Begin a block.
 
         Args:
-            georef: grid of the rasters.
+            block: where it lies.
+            georef: grid of the whole raster.
             classes: the legend.
-            paths: where to write `classes`, `confidence` and, where wanted, `probabilities`.
-            stack: closes the writers.
+            planes: classes whose probabilities are kept; 0 = none.
         """
-        self._georef = georef
-        self._class_ids = stack.enter_context(class_raster_writer(paths["classes"], georef, classes))
-        self._confidence = stack.enter_context(confidence_writer(paths["confidence"], georef))
-        wanted = paths.get("probabilities")
-        self._probabilities = stack.enter_context(probabilities_writer(wanted, georef, classes)) if wanted else None
-        self._side_by_side: list[Decision] = []
-        self._tally = Tally(georef, classes)
+        self._block, self._tally = block, Tally(georef, classes)
+        bands = {"classes": 1, "confidence": 1} | ({"probabilities": planes} if planes else {})
+        self._open = ExitStack()
+        self._encoders = {layer: self._open.enter_context(LayerEncoder(block, count)) for layer, count in bands.items()}
 
-    def write(self, decision: Decision) -> None:
-        """Append one block."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def add(self, decision: Decision) -> None:
+        """Append rows of the block."""
         self._tally.add(decision)
-        self._side_by_side.append(decision)
-        if decision.window.right < self._georef.width:
-            return
-        parts, self._side_by_side = self._side_by_side, []
-        window = Window.between(decision.window.row, decision.window.bottom, 0, self._georef.width)
-        self._class_ids.write(window, _across([part.class_ids for part in parts]))
-        self._confidence.write(window, _across([part.confidence for part in parts]))
-        if self._probabilities is not None:
-            planes = [part.probabilities for part in parts if part.probabilities is not None]
-            self._probabilities.write(window, _across(planes))
+        self._encoders["classes"].write(decision.class_ids)
+        self._encoders["confidence"].write(decision.confidence)
+        if decision.probabilities is not None:
+            self._encoders["probabilities"].write(decision.probabilities)
 
-    def totals(self) -> tuple[ClassTotal, ...]:
-        """What each class of the legend covers, in its order."""
-        return self._tally.totals()
+    def finish(self, *, seen: tuple[Window, ...], digest: str, lost: tuple[Window, ...]) -> FinishedBlock:
+        """The block, when all of its rows came."""
+        return FinishedBlock(
+            window=self._block,
+            layers={layer: encoder.finish() for layer, encoder in self._encoders.items()},
+            tally=self._tally.counts(),
+            seen=seen,
+            digest=digest,
+            lost=lost,
+        )
 
 
-def _across(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+def rows_of(decision: Decision, top: int, bottom: int) -> Decision:
+    """The rows of a decision from `top` to `bottom`, half-open, in pixels of the raster."""
+    window = decision.window
+    rows = slice(top - window.row, bottom - window.row)
+    return Decision(
+        window=Window.between(top, bottom, window.col, window.right),
+        class_ids=decision.class_ids[rows],
+        confidence=decision.confidence[rows],
+        probabilities=_rows(decision.probabilities, rows),
+    )
+
+
+def _rows(planes: NDArray[np.uint8] | None, rows: slice) -> NDArray[np.uint8] | None:
+    return None if planes is None else planes[:, rows]

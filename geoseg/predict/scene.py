@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
@@ -15,23 +15,22 @@ from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
 from geoseg.errors import has_hidden_characters
 from geoseg.georef import GeoRef
-from geoseg.inference.decide import Decision, DecisionRule
-from geoseg.predict.engines import choice_of
 from geoseg.predict.facts import RunFacts
 from geoseg.predict.fastest import with_engine
-from geoseg.predict.layers import Layers
+from geoseg.predict.faults import told_apart
+from geoseg.predict.journal import Journal
 from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
+from geoseg.predict.rasters import MadeRasters, write_rasters
 from geoseg.predict.shift import warn_of_shift
 from geoseg.predict.tally import ClassTotal
-from geoseg.predict.task import BlockTask
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
-from geoseg.raster.staging import Staging
-from geoseg.schedule import run_blocks, stream_blocks
+from geoseg.raster.staging import Staging, refuse_existing
 from geoseg.stac.item import write_stac_item
-from geoseg.tiling.blocks import MAX_BLOCK_WIDTH, default_block_rows, split_into_blocks
 from geoseg.vector.locked import refuse_locked
 from geoseg.vector.vectorize import ClassRasters, vectorize
+
+log = logging.getLogger(__name__)
 
 _ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
 Progress = Callable[[str, int, int], None]
@@ -71,6 +70,9 @@ class Prediction:
     seconds: float
     """From start to end."""
 
+    unreadable: int = 0
+    """Pixels of the scene that could not be read and are nodata (`on_error="nodata"`)."""
+
 
 def predict_scene(
     scene: str | Path,
@@ -107,17 +109,51 @@ def predict_with(
     started = time.monotonic()
     folder, stem = _target(scene, output)
     names = _names(stem, settings)
+    journal = Journal(folder, stem, keep=settings.keep_blocks)
+    if not settings.overwrite and not journal.was_committing:
+        refuse_existing(folder, [name for name in names.values() if name])
     plan = plan_prediction(scene, settings)
     settings = with_engine(plan, settings)
     if settings.adapt == "none":
         warn_of_shift(plan)
-    with Staging(folder, [name for name in names.values() if name], overwrite=settings.overwrite) as staging:
+    with told_apart(), journal:
+        made = _make_layers(plan, settings, names, journal, progress)
+    if made.lost:
+        log.warning("%s: %d pixels cannot be read and are nodata (--on-error nodata)", plan.source.path, made.lost)
+    final = {layer: folder / name if name else None for layer, name in names.items()}
+    return Prediction(
+        scene=str(scene),
+        model=plan.card.name,
+        class_raster=folder / f"{stem}.classes.tif",
+        confidence=folder / f"{stem}.confidence.tif",
+        probabilities=final["probabilities"],
+        geopackage=final["vector"],
+        stac_item=folder / f"{stem}.stac.json",
+        grid=plan.output,
+        classes=made.totals,
+        seconds=time.monotonic() - started,
+        unreadable=made.lost,
+    )
+
+
+def _make_layers(
+    plan: PredictPlan,
+    settings: PredictSettings,
+    names: Mapping[str, str | None],
+    journal: Journal,
+    progress: Progress | None,
+) -> MadeRasters:
+    """Make all layers and give them their names."""
+    wanted, folder, stem = [name for name in names.values() if name], journal.output, journal.stem
+    overwrite = settings.overwrite or journal.was_committing
+    with Staging(folder, wanted, overwrite=overwrite, hidden_in=journal.staged) as staging:
         staged = {layer: staging.path(name) for layer, name in names.items() if name}
         if settings.needs_probabilities:
             staged.setdefault("probabilities", staging.scratch() / "probabilities.tif")
         with fitted(plan, settings, beside=staged["classes"].parent) as ready:
-            totals = _write_rasters(ready, settings, staged, progress)
-        write_class_sidecar(staged["classes"], plan.card.classes, {total.class_id: total.pixels for total in totals})
+            made = write_rasters(ready, settings, staged, journal, progress)
+        pixels = {total.class_id: total.pixels for total in made.totals}
+        write_class_sidecar(staged["classes"], plan.card.classes, pixels)
         write_class_style(staged["classes"], plan.card.classes)
         facts = RunFacts.of(plan, settings, folder)
         if settings.vector:
@@ -132,20 +168,10 @@ def predict_with(
         write_stac_item(staged["item"], facts.item(stem, plan), _described(staged, names))
         if settings.vector:
             refuse_locked(folder / f"{stem}.gpkg")
+        journal.committing()
         staging.commit()
-    final = {layer: folder / name if name else None for layer, name in names.items()}
-    return Prediction(
-        scene=str(scene),
-        model=plan.card.name,
-        class_raster=folder / f"{stem}.classes.tif",
-        confidence=folder / f"{stem}.confidence.tif",
-        probabilities=final["probabilities"],
-        geopackage=final["vector"],
-        stac_item=folder / f"{stem}.stac.json",
-        grid=plan.output,
-        classes=totals,
-        seconds=time.monotonic() - started,
-    )
+        journal.complete()
+    return made
 
 
 def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
@@ -175,58 +201,8 @@ def _rasters(staged: dict[str, Path]) -> ClassRasters:
     )
 
 
-def _described(staged: dict[str, Path], names: dict[str, str | None]) -> dict[str, Path]:
+def _described(staged: dict[str, Path], names: Mapping[str, str | None]) -> dict[str, Path]:
     """What the item tells of, by the keys of its assets."""
     keys = {"classes": "classes", "style": "style", "confidence": "confidence", "probabilities": "probabilities"}
     keys["vector"] = "polygons"
     return {key: staged[layer] for layer, key in keys.items() if names[layer]}
-
-
-def _write_rasters(
-    plan: PredictPlan, settings: PredictSettings, staged: dict[str, Path], progress: Progress | None
-) -> tuple[ClassTotal, ...]:
-    here = settings.computes_here
-    one_column = plan.output.width <= MAX_BLOCK_WIDTH
-    whole = plan.output.height if here and one_column else default_block_rows(plan.grid)
-    blocks = list(split_into_blocks(plan.output.window, rows=settings.block_rows or whole))
-    rows = sum(block.height for block in blocks)
-    task = _task(plan, settings)
-    done = 0
-
-    def consume(decision: Decision) -> None:
-        nonlocal done
-        layers.write(decision)
-        done += decision.window.height
-        if progress is not None:
-            progress("predict", done, rows)
-
-    with ExitStack() as stack:
-        layers = Layers(plan.output, plan.card.classes, staged, stack)
-        if here:
-            stream_blocks(task.parts if one_column else lambda block: [task(block)], consume, blocks)
-        else:
-            run_blocks(
-                task,
-                consume,
-                blocks,
-                workers=settings.workers,
-                scheduler=settings.scheduler,
-                cluster=settings.cluster,
-            )
-    return layers.totals()
-
-
-def _task(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
-    return BlockTask(
-        source=plan.source,
-        engine=choice_of(plan, settings),
-        rule=DecisionRule(
-            classes=plan.card.classes,
-            with_probabilities=settings.probabilities or settings.needs_probabilities,
-            thresholds=plan.thresholds,
-        ),
-        grid=plan.grid,
-        factor=plan.factor,
-        on_scene_grid=plan.regrids,
-        batch_size=settings.batch_size,
-    )

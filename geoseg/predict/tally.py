@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classes import ClassMap
+from geoseg.classes import ClassMap, LandCoverClass
 from geoseg.compiled import compiled
 from geoseg.georef import AreaTable, GeoRef
 from geoseg.inference.decide import PERCENT, Decision
+
+Counts = Mapping[str, tuple[int, int, float]]
+"""By value, as text: pixels, the sum of their confidences in percent, and their area in m²."""
 
 _VALUES = 256
 
@@ -58,21 +63,40 @@ class Tally:
         ids, confidence = np.ascontiguousarray(decision.class_ids), np.ascontiguousarray(decision.confidence)
         _count(ids, confidence, (areas.lines, areas.below, areas.weight), (self._pixels, self._percent, self._area))
 
+    def counts(self) -> Counts:
+        """What was counted, by values that occur."""
+        return {
+            str(value): (int(self._pixels[value]), int(self._percent[value]), float(self._area[value]))
+            for value in np.flatnonzero(self._pixels).tolist()
+        }
+
     def totals(self) -> tuple[ClassTotal, ...]:
         """What each class of the legend covers, in its order."""
-        known = self._georef.gsd is not None
-        return tuple(
-            ClassTotal(
-                class_id=entry.id,
-                class_name=entry.name,
-                pixels=int(self._pixels[entry.id]),
-                area_m2=float(self._area[entry.id]) if known else None,
-                confidence=float(self._percent[entry.id] / self._pixels[entry.id] / PERCENT)
-                if self._pixels[entry.id]
-                else None,
-            )
-            for entry in self._legend.classes
-        )
+        return totals_of([self.counts()], self._legend, self._georef)
+
+
+def totals_of(parts: Iterable[Counts], classes: ClassMap, georef: GeoRef) -> tuple[ClassTotal, ...]:
+    """What each class of a legend covers, in its order.
+
+    Args:
+        parts: counts of windows that together are the raster.
+        classes: the legend.
+        georef: grid of the raster.
+    """
+    every, known = list(parts), georef.gsd is not None
+    return tuple(_total(entry, every, known=known) for entry in classes.classes)
+
+
+def _total(entry: LandCoverClass, parts: Sequence[Counts], *, known: bool) -> ClassTotal:
+    found = [part[str(entry.id)] for part in parts if str(entry.id) in part]
+    pixels, percent = sum(part[0] for part in found), sum(part[1] for part in found)
+    return ClassTotal(
+        class_id=entry.id,
+        class_name=entry.name,
+        pixels=pixels,
+        area_m2=math.fsum(part[2] for part in found) if known else None,
+        confidence=percent / pixels / PERCENT if pixels else None,
+    )
 
 
 _Areas = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from geoseg.inference.batches import TiledBlock
-from geoseg.inference.decide import Decision, DecisionRule, decide, joined
+from geoseg.georef import GeoRef
+from geoseg.inference.batches import TiledBlock, reflected
+from geoseg.inference.decide import Decision, DecisionRule, decide
 from geoseg.inference.engine import Engine, default_batch_size
 from geoseg.inference.regrid import regrid, window_on_model_grid
 from geoseg.inference.segment import decisions, strips
 from geoseg.predict.engines import EngineChoice, engine_for
+from geoseg.predict.layers import BlockMaker, FinishedBlock
+from geoseg.raster.area import AreaOfInterest, AreaOnGrid
 from geoseg.raster.patch import SceneReader
-from geoseg.raster.resample import ResampledScene
+from geoseg.raster.resample import ResampledScene, axis_weights
 from geoseg.raster.scene import Scene, SceneSource
+from geoseg.raster.tolerant import TolerantScene
+from geoseg.raster.watch import Watch, WatchedScene
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
+
+_INTERPOLATED = 2  # model pixels around the wanted ones that a pixel of the scene's grid is interpolated from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,43 +44,117 @@ class BlockTask:
     grid: TileGrid
     """The lattice, on the pixels the model sees."""
 
+    output: GeoRef
+    """The grid of blocks."""
+
     factor: float
     """Side of a pixel the model sees, in scene pixels."""
 
-    on_scene_grid: bool
+    regrids: bool
     """True where blocks are on the scene's own grid although the model sees another."""
 
     batch_size: int | None
     """Tiles a call of the network; None leaves it to the device."""
 
-    def __call__(self, block: Window) -> Decision:
+    tolerant: bool = False
+    """True where pixels that cannot be read are nodata."""
+
+    area: AreaOfInterest | None = None
+    """What is to be decided; None = everything."""
+
+    corner: tuple[int, int] = (0, 0)
+    """Row and column where the grid of blocks begins, on the grid that it is cut from."""
+
+    def __call__(self, block: Window) -> FinishedBlock:
         """Decide the pixels of a block."""
-        return joined(self.parts(block))
+        watch = Watch()
+        with self.maker(block) as maker:
+            for part in self.parts(block, watch):
+                maker.add(part)
+            return self.finished(maker, block, watch)
 
-    def parts(self, block: Window) -> Iterator[Decision]:
-        """The same, in full-width rows from top to bottom."""
-        engine = engine_for(self.engine)
+    def maker(self, block: Window) -> BlockMaker:
+        """What takes the parts of a block."""
+        classes = self.rule.classes
+        return BlockMaker(block, self.output, classes, planes=len(classes) if self.rule.with_probabilities else 0)
+
+    def finished(self, maker: BlockMaker, block: Window, watch: Watch) -> FinishedBlock:
+        """A block all of whose parts were made while `watch` watched."""
+        seen = self.seen(block)
+        return maker.finish(seen=seen, digest=watch.digest_of(seen), lost=watch.lost_in(seen))
+
+    def parts(self, block: Window, watch: Watch) -> Iterator[Decision]:
+        """The pixels of a block, in full-width rows from top to bottom."""
+        engine, (down, across) = engine_for(self.engine), self.corner
+        placed = moved(block, down, across)
         with one_thread(), Scene(self.source) as scene:
-            if self.factor != 1 and self.on_scene_grid:
-                yield from self._regridded(scene, block, engine)
+            watched = self._watched(scene, watch)
+            if self.regrids:
+                made = self._regridded(watched, placed, engine, watch)
             else:
-                seen = scene if self.factor == 1 else ResampledScene(scene, self.factor)
-                yield from decisions(seen, self._tiled(block), engine, self.rule, batch_size=self._size(engine))
+                seen = watched if self.factor == 1 else ResampledScene(watched, self.factor)
+                size = self._size(engine)
+                made = decisions(seen, self._tiled(placed, seen.georef), engine, self.rule, batch_size=size)
+            for decision in made:
+                yield replace(decision, window=moved(decision.window, -down, -across))
 
-    def _regridded(self, scene: SceneReader, block: Window, engine: Engine) -> Iterator[Decision]:
+    def readable(self, scene: SceneReader, watch: Watch) -> SceneReader:
+        """The scene, of which pixels that cannot be read are nodata if the task is tolerant."""
+        return TolerantScene(scene, watch) if self.tolerant else scene
+
+    def _watched(self, scene: SceneReader, watch: Watch) -> SceneReader:
+        return WatchedScene(self.readable(scene, watch), watch)
+
+    def seen(self, block: Window) -> tuple[Window, ...]:
+        """The pixels of the scene that decide about a block, in the columns in which they are read."""
+        placed = moved(block, *self.corner)
+        if not self.regrids:
+            return (self._below(_under_tiles(self.grid, placed)),)
+        part = window_on_model_grid(placed, self.grid.scene, factor=self.factor)
+        return self._below(_under_tiles(self.grid, part)), placed
+
+    def _below(self, window: Window) -> Window:
+        """What pixels of the grid that the model sees are made from."""
+        if self.factor == 1:
+            return window
+        scene = self.source.georef
+        rows, top = axis_weights(window.row, window.bottom, self.factor, scene.height)
+        cols, left = axis_weights(window.col, window.right, self.factor, scene.width)
+        return Window.between(top, top + rows.shape[1], left, left + cols.shape[1])
+
+    def _regridded(self, scene: SceneReader, block: Window, engine: Engine, watch: Watch) -> Iterator[Decision]:
         """On the scene's own grid, from probabilities on the one that the model sees."""
         seen = ResampledScene(scene, self.factor)
         part = window_on_model_grid(block, self.grid.scene, factor=self.factor)
-        found = strips(seen, self._tiled(part), engine, batch_size=self._size(engine))
+        found = strips(seen, self._tiled(part, seen.georef), engine, batch_size=self._size(engine))
+        wanted = None if self.area is None else self.area.on(self.source.georef)
         with Scene(self.source) as own:
-            for strip in regrid(found, own, block=block, factor=self.factor):
-                yield decide(strip, self.rule)
+            for strip in regrid(found, self._watched(own, watch), block=block, factor=self.factor):
+                valid = strip.valid if wanted is None else strip.valid & wanted(strip.window)
+                yield decide(replace(strip, valid=valid), self.rule)
 
-    def _tiled(self, block: Window) -> TiledBlock:
-        return TiledBlock(grid=self.grid, window=block)
+    def _tiled(self, block: Window, georef: GeoRef) -> TiledBlock:
+        """The tiles of a block on the grid that the model sees, which is that of `georef`."""
+        if self.area is None:
+            return TiledBlock(grid=self.grid, window=block)
+        margin = _INTERPOLATED if self.regrids else 0
+        return TiledBlock(grid=self.grid, window=block, wanted=AreaOnGrid(self.area, georef, margin))
 
     def _size(self, engine: Engine) -> int:
         return self.batch_size or default_batch_size(engine.device, self.grid.tile)
+
+
+def moved(window: Window, down: int, across: int) -> Window:
+    """A window of the same size, some pixels further down and to the right."""
+    return replace(window, row=window.row + down, col=window.col + across)
+
+
+def _under_tiles(grid: TileGrid, block: Window) -> Window:
+    """The pixels of a scene that the tiles of a block show, reflected ones too."""
+    down, across = grid.row_origins(block), grid.col_origins(block)
+    last = grid.window(down[-1], across[-1])
+    rows, cols = reflected(down[0], last.bottom, grid.height), reflected(across[0], last.right, grid.width)
+    return Window.between(int(rows.min()), int(rows.max()) + 1, int(cols.min()), int(cols.max()) + 1)
 
 
 @contextmanager

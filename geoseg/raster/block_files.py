@@ -114,7 +114,8 @@ def raster_of_blocks(georef: GeoRef, layout: RasterLayout, files: Mapping[Window
     transform = ", ".join(repr(float(number)) for number in georef.transform.to_gdal())
     bands = [_band(number, layout, files) for number in range(1, len(layout.descriptions) + 1)]
     return (
-        f'<VRTDataset rasterXSize="{georef.width}" rasterYSize="{georef.height}">{crs}<GeoTransform>{transform}</GeoTransform>'
+        f'<VRTDataset rasterXSize="{georef.width}" rasterYSize="{georef.height}">{crs}'
+        f"<GeoTransform>{transform}</GeoTransform>"
         f'<Metadata><MDI key="AREA_OR_POINT">Area</MDI></Metadata>{"".join(bands)}</VRTDataset>'
     )
 

@@ -30,17 +30,19 @@ class Staging:
     commit, whatever ends the block, nothing stands under a final name that did not stand there before.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], *, overwrite: bool, hidden_in: Path | None = None) -> None:
         """Name the outputs; touches nothing on disk yet.
 
         Args:
             folder: where the files end up; made if it is missing.
             names: file names, without a folder.
             overwrite: whether files of these names may be replaced.
+            hidden_in: existing folder on the same file system in which the files grow; None = `folder`.
         """
         self._folder = folder
         self._names = tuple(names)
         self._overwrite = overwrite
+        self._hidden_in = hidden_in or folder
         self._made: list[Path] = []
         self._hidden: Path | None = None
 
@@ -50,12 +52,14 @@ class Staging:
         Raises:
             OutputError: if the folder cannot be made or written, or a file is there that may not be replaced.
         """
-        self._refuse_existing()
+        if not self._overwrite:
+            refuse_existing(self._folder, self._names)
+        self._refuse_folders()
         try:
-            self._made = _make_folders(self._folder)
-            self._hidden = Path(tempfile.mkdtemp(prefix=".geoseg-", dir=self._folder))
+            self._made = make_folders(self._folder)
+            self._hidden = Path(tempfile.mkdtemp(prefix=".geoseg-", dir=self._hidden_in))
         except OSError as error:
-            self._remove_made()
+            remove_empty(self._made)
             raise OutputError(
                 f"{self._folder}: cannot be written: {error.strerror}; choose another output folder"
             ) from error
@@ -109,42 +113,53 @@ class Staging:
         staged = sum(file.stat().st_size for file in hidden.rglob("*") if file.is_file())
         shutil.rmtree(hidden, ignore_errors=True)
         self._hidden = None
-        self._remove_made()
+        remove_empty(self._made)
         if isinstance(error, OSError) and error.errno in _FULL:
             raise OutputError(
                 f"{self._folder}: the disk is full after {staged / 1e6:.0f} MB of output: "
                 "free some space or choose another output folder"
             ) from error
 
-    def _refuse_existing(self) -> None:
+    def _refuse_folders(self) -> None:
         for name in self._names:
-            final = self._folder / name
-            if final.is_dir():
-                raise OutputError(f"{final}: is a folder: move it away or choose another output folder")
-            if os.path.lexists(final) and not self._overwrite:
-                raise OutputError(f"{final}: exists already: pass --overwrite to replace it")
+            if (self._folder / name).is_dir():
+                raise OutputError(f"{self._folder / name}: is a folder: move it away or choose another output folder")
 
     def _hidden_folder(self) -> Path:
         if self._hidden is None:
             raise RuntimeError("outputs are staged only inside a `with` block")
         return self._hidden
 
-    def _remove_made(self) -> None:
-        for folder in reversed(self._made):
-            if any(folder.iterdir()):
-                break
+
+def refuse_existing(folder: Path, names: Sequence[str]) -> None:
+    """Refuse to replace what is there.
+
+    Raises:
+        OutputError: if a file of one of the names is in the folder.
+    """
+    for name in names:
+        final = folder / name
+        if os.path.lexists(final) and not final.is_dir():
+            raise OutputError(f"{final}: exists already: pass --overwrite to replace it")
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and its parents; gives those that were missing, outermost first."""
+    missing = [each for each in (*reversed(folder.parents), folder) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the last one first, up to one that holds something or is not there."""
+    for folder in reversed(folders):
+        try:
             folder.rmdir()
-        self._made = []
+        except OSError:
+            return
 
 
 def _move_back(moves: Sequence[tuple[Path, Path]]) -> None:
     for source, target in reversed(moves):
         if os.path.lexists(target) and not os.path.lexists(source):
             target.replace(source)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and its parents; gives those that were missing, outermost first."""
-    missing = [each for each in (*reversed(folder.parents), folder) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing

@@ -10,7 +10,7 @@ from geoseg.cli.app import run
 from geoseg.config.predict import PredictSettings
 from geoseg.errors import OutputError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.predict.layers import ClassTotal
+from geoseg.predict.tally import ClassTotal
 from geoseg.predict.scene import Prediction
 
 GRID = GeoRef(crs=None, transform=Affine.scale(1, -1), height=4, width=5)

@@ -151,7 +151,7 @@ def test_old_outputs_stay_as_they_are_where_replacing_them_fails(tiny_model, wri
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_an_interrupt_leaves_nothing(tiny_model, write_scene, tmp_path):
+def test_an_interrupt_leaves_no_output_but_what_is_needed_to_go_on(tiny_model, write_scene, tmp_path):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -164,7 +164,7 @@ def test_an_interrupt_leaves_nothing(tiny_model, write_scene, tmp_path):
             block_rows=20,
             progress=interrupt,
         )
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".scene.geoseg-run"]
 
 
 def test_a_replaced_package_is_used_at_once(tiny_model, write_scene, tmp_path):

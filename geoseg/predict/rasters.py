@@ -1,0 +1,250 @@
+"""From the blocks of a scene to its raster layers: compute those that are not there, put all of them together."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from geoseg.config.predict import PredictSettings, Progress
+from geoseg.inference.decide import Decision, DecisionRule
+from geoseg.predict.engines import choice_of
+from geoseg.predict.identity import identity_of
+from geoseg.predict.journal import Journal, window_at
+from geoseg.predict.layers import BlockMaker, FinishedBlock, rows_of
+from geoseg.predict.plan import PredictPlan
+from geoseg.predict.resume import SceneState, drop_changed
+from geoseg.predict.tally import ClassTotal, totals_of
+from geoseg.predict.task import BlockTask
+from geoseg.raster.block_files import raster_of_blocks
+from geoseg.raster.cog import BLOCK, make_cog
+from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
+from geoseg.raster.watch import Watch
+from geoseg.schedule import run_blocks, stream_blocks
+from geoseg.tiling.blocks import default_block_rows, split_into_blocks
+from geoseg.window import Window
+
+log = logging.getLogger(__name__)
+
+_BLOCK_PIXELS = 4 * 2**20  # of a block that this process computes: a few seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeRasters:
+    """What became of a scene."""
+
+    totals: tuple[ClassTotal, ...]
+    """What each class covers, in the order of the legend."""
+
+    lost: int
+    """Pixels of the scene that could not be read and are nodata."""
+
+
+def write_rasters(
+    plan: PredictPlan,
+    settings: PredictSettings,
+    paths: Mapping[str, Path],
+    journal: Journal,
+    progress: Progress | None = None,
+) -> MadeRasters:
+    """Make the raster layers of a scene; blocks of an earlier run that still hold are not computed again.
+
+    Args:
+        plan: scene and model.
+        settings: of the prediction.
+        paths: where to write `classes`, `confidence` and, where wanted, `probabilities`.
+        journal: takes every block as it is finished.
+        progress: told how many rows are done.
+
+    Raises:
+        SceneError: if the scene cannot be read, or is changed meanwhile.
+        OutputError: if the layers cannot be written.
+        ConfigError: if a cluster cannot be made or is lost.
+    """
+    task = task_of(plan, settings)
+    state = SceneState.now(plan.source)
+    blocks = _taken_up(journal, task, settings, state)
+    missing = [block for block in blocks if block not in journal.kept]
+    done = _Rows(sum(block.height for block in blocks), progress)
+    done(sum(block.height for block in blocks if block in journal.kept))
+
+    def keep(block: FinishedBlock) -> None:
+        journal.keep(block, state.stamp)
+
+    if settings.computes_here:
+        with ExitStack() as stack:
+            stream = _Stream(task, missing, keep, done, stack)
+            stream_blocks(stream.parts, stream.take, stream.runs)
+    elif missing:
+
+        def keep_and_tell(block: FinishedBlock) -> None:
+            keep(block)
+            done(block.window.height)
+
+        place = {"workers": settings.workers, "scheduler": settings.scheduler, "cluster": settings.cluster}
+        run_blocks(task, keep_and_tell, missing, **place)
+    state.refuse_change(plan.source)
+    _join(plan, journal, paths)
+    return MadeRasters(
+        totals=totals_of((record.tally for record in journal.kept.values()), plan.card.classes, plan.output),
+        lost=_lost_pixels(journal),
+    )
+
+
+def task_of(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
+    """How the blocks of a map are made.
+
+    Args:
+        plan: scene and model.
+        settings: of the prediction; they name the engine.
+    """
+    return BlockTask(
+        source=plan.source,
+        engine=choice_of(plan, settings),
+        rule=DecisionRule(
+            classes=plan.card.classes,
+            with_probabilities=settings.probabilities or settings.needs_probabilities,
+            thresholds=plan.thresholds,
+        ),
+        grid=plan.grid,
+        output=plan.output,
+        factor=plan.factor,
+        regrids=plan.regrids,
+        batch_size=settings.batch_size,
+        tolerant=settings.on_error == "nodata",
+        area=plan.area,
+        corner=plan.corner,
+    )
+
+
+def _taken_up(journal: Journal, task: BlockTask, settings: PredictSettings, state: SceneState) -> list[Window]:
+    """All blocks of a map, after the journal has dropped what does not hold."""
+    elsewhere = settings.scheduler is not None or settings.cluster is not None
+    rows = journal.begin(
+        identity_of(task, elsewhere=elsewhere),
+        block_rows=settings.block_rows or _usual_rows(task, settings),
+        may_vary=settings.block_rows is None,
+        restart=settings.restart,
+    )
+    blocks = list(split_into_blocks(task.output.window, rows=rows))
+    for window in set(journal.kept) - set(blocks):
+        journal.drop(window)
+    changed = drop_changed(journal, task, state)
+    if journal.kept or changed:
+        other = f", {changed} others are of pixels that have changed" if changed else ""
+        log.info("%s: resumed: %d of %d blocks were there%s", task.source.path, len(journal.kept), len(blocks), other)
+    return blocks
+
+
+def _usual_rows(task: BlockTask, settings: PredictSettings) -> int:
+    """Where blocks are computed one after the other a cut costs nothing; workers compute twice what they share."""
+    if not settings.computes_here:
+        return default_block_rows(task.grid)
+    return max(1, _BLOCK_PIXELS // (task.output.width * BLOCK)) * BLOCK
+
+
+class _Rows:
+    """Counts the rows that are done."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._progress, self._done = total, progress, 0
+
+    def __call__(self, rows: int) -> None:
+        self._done += rows
+        if rows and self._progress is not None:
+            self._progress("predict", self._done, self._total)
+
+
+class _Stream:
+    """Blocks computed here: those on top of each other in one go, so that no tile is computed twice."""
+
+    def __init__(
+        self,
+        task: BlockTask,
+        blocks: Sequence[Window],
+        keep: Callable[[FinishedBlock], None],
+        done: Callable[[int], None],
+        stack: ExitStack,
+    ) -> None:
+        self._task, self._keep, self._done, self._stack = task, keep, done, stack
+        self._coming = deque(sorted(blocks, key=lambda block: (block.col, block.row)))
+        self._watches: dict[Window, Watch] = {}
+        self.runs = list(_on_top_of_each_other(self._coming))
+        self._maker: BlockMaker | None = None
+
+    def parts(self, run: Window) -> Iterator[Decision]:
+        """Compute blocks on top of each other."""
+        self._watches[run] = Watch()
+        yield from self._task.parts(run, self._watches[run])
+
+    def take(self, part: Decision) -> None:
+        """Give the rows of a part to their blocks."""
+        top = part.window.row
+        while top < part.window.bottom:
+            block = self._coming[0]
+            if self._maker is None:
+                self._maker = self._stack.enter_context(self._task.maker(block))
+            bottom = min(block.bottom, part.window.bottom)
+            self._maker.add(rows_of(part, top, bottom))
+            if bottom == block.bottom:
+                self._finish(self._coming.popleft(), self._maker)
+            self._done(bottom - top)
+            top = bottom
+
+    def _finish(self, block: Window, maker: BlockMaker) -> None:
+        run = next(run for run in self._watches if block.intersect(run) == block)
+        self._keep(self._task.finished(maker, block, self._watches[run]))
+        self._stack.pop_all().close()
+        self._maker = None
+        if block.bottom == run.bottom:
+            del self._watches[run]
+        else:
+            below = replace(block, row=block.bottom, height=1)
+            self._watches[run].forget(min(window.row for window in self._task.seen(below)))
+
+
+def _on_top_of_each_other(blocks: Sequence[Window]) -> Iterator[Window]:
+    """Windows of blocks that continue one another, of those that are sorted by columns."""
+    run: Window | None = None
+    for block in blocks:
+        if run is not None and (block.row, block.col) == (run.bottom, run.col):
+            run = Window.between(run.row, block.bottom, run.col, run.right)
+            continue
+        if run is not None:
+            yield run
+        run = block
+    if run is not None:
+        yield run
+
+
+def _join(plan: PredictPlan, journal: Journal, paths: Mapping[str, Path]) -> None:
+    """Make the COGs of all layers side by side.
+
+    Raises:
+        OutputError: if one cannot be written.
+    """
+    classes = plan.card.classes
+    layouts = {"classes": class_layout(classes), "confidence": confidence_layout()}
+    if "probabilities" in paths:
+        layouts["probabilities"] = probabilities_layout(classes)
+
+    def make(layer: str, layout: RasterLayout) -> None:
+        files = {window: journal.file_of(window, layer).name for window in journal.kept}
+        source = journal.blocks / f"{layer}.vrt"
+        source.write_text(raster_of_blocks(plan.output, layout, files), encoding="utf-8")
+        checksums = {window: record.layers[layer].pixels_crc for window, record in journal.kept.items()}
+        make_cog(source, paths[layer], layout, checksums)
+        source.unlink()
+
+    with ThreadPoolExecutor(len(layouts), thread_name_prefix="geoseg-cog") as pool:
+        for making in [pool.submit(make, layer, layout) for layer, layout in layouts.items()]:
+            making.result()
+
+
+def _lost_pixels(journal: Journal) -> int:
+    lost = {place for record in journal.kept.values() for place in record.lost}
+    return sum(window_at(place).height * window_at(place).width for place in lost)
