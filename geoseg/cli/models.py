@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from geoseg.cli.tables import show_table
 from geoseg.config.import_model import ImportSettings
 from geoseg.config.settings import load_settings
-from geoseg.errors import one_line
+from geoseg.errors import ConfigError, one_line
 from geoseg.models.card import ModelCard, card_to_json
-from geoseg.models.zoo import describe_models, export_model, find_model, read_card
+from geoseg.models.zoo import describe_models, export_model, find_model, load_model, read_card
 
 _MOST_ENTRIES = 8
 
@@ -62,13 +63,37 @@ def show_model(name: str, *, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-def export(name: str, folder: Path) -> None:
-    """Copy a packaged model to a folder, to look inside or to build on.
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("package", "onnx", "openvino")),
+    default="package",
+    show_default=True,
+    help="package copies a packaged model; onnx and openvino write its graph, for other programs.",
+)
+@click.option(
+    "--tile", type=int, help="Side of the tiles of a graph in pixels, a multiple of 32; default: the model's."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the files of a graph that exist.")
+def export(name: str, folder: Path, *, form: str, tile: int | None, overwrite: bool) -> None:
+    """Copy a packaged model to a folder, or write its graph as ONNX or OpenVINO.
 
-    NAME is a packaged model; the copy is DIR/NAME.
+    NAME is a packaged model, or for graphs also the folder or zip of a model package. The copy is DIR/NAME. A graph is
+    DIR/model.onnx or DIR/model.xml and model.bin, with DIR/graph.json telling bands, classes and normalisation; it is
+    compared with the network before it gets its name.
     """
-    click.echo(str(export_model(name, folder)))
+    if form == "package":
+        _refuse_options_of_graphs(tile, overwrite=overwrite)
+        click.echo(str(export_model(name, folder)))
+        return
+    from geoseg.inference.export import export_graph  # noqa: PLC0415 - torch only where it runs
+
+    kind: Literal["onnx", "openvino"] = "onnx" if form == "onnx" else "openvino"
+    for path in export_graph(load_model(name), folder, form=kind, tile=tile, overwrite=overwrite):
+        click.echo(str(path))
 
 
 @command.command("import")
@@ -129,6 +154,11 @@ def list_networks(pattern: str | None, *, as_json: bool) -> None:
     show_table(("encoder", "weights on the hub"), [(name, ", ".join(has) or "-") for name, has in encoders.items()])
     if pattern is None:
         click.echo("\nEvery model of timm is an encoder too, as tu-NAME: geoseg models networks 'tu-*'")
+
+
+def _refuse_options_of_graphs(tile: int | None, *, overwrite: bool) -> None:
+    if tile is not None or overwrite:
+        raise ConfigError("--tile and --overwrite are for graphs: pass --format onnx or --format openvino")
 
 
 def _facts(card: ModelCard) -> list[tuple[str, str]]:

@@ -105,11 +105,8 @@ class OnnxEngine:
     def _session(self, height: int, width: int) -> Any:  # noqa: ANN401 - it ships no types
         with self._loading:
             if (height, width) not in self._sessions:
-                options = self._runtime.SessionOptions()
-                options.intra_op_num_threads = options.inter_op_num_threads = 1
-                options.log_severity_level = _ERRORS
                 data = onnx_bytes(self._package, height=height, width=width)
-                self._sessions[height, width] = self._runtime.InferenceSession(data, options, providers=self._providers)
+                self._sessions[height, width] = session_of(self._runtime, data, self._providers)
             return self._sessions[height, width]
 
 
@@ -126,6 +123,14 @@ def onnx_runtime() -> Any:  # noqa: ANN401 - it ships no types
         raise ConfigError("engine 'onnx' is not installed: pip install 'geoseg[onnx]', or --engine torch") from error
     library.disable_telemetry_events()
     return library
+
+
+def session_of(library: Any, graph: bytes | str, providers: list[object]) -> Any:  # noqa: ANN401 - it ships no types
+    """A graph, or the file with it, ready to run on the thread that asks."""
+    options = library.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS
+    return library.InferenceSession(graph, options, providers=providers)
 
 
 def _providers(library: Any, device: str) -> list[object]:  # noqa: ANN401 - it ships no types

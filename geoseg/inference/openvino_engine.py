@@ -5,19 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from geoseg.errors import ConfigError
 from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.graph import traced
 from geoseg.inference.one_by_one import one_by_one
-from geoseg.inference.preparation import Calibrated, Preparation
+from geoseg.inference.preparation import Preparation
 from geoseg.models.device import Precision, choose_precision
 from geoseg.models.package import ModelPackage
 
@@ -60,7 +59,7 @@ class OpenVinoEngine:
                 torch float32 on more than 0.5 % of a probe.
             ConfigError: if OpenVINO is not installed, or the precision is none of a CPU.
         """
-        self._openvino = _openvino()
+        self._openvino = openvino_library()
         self._package = package
         self._precision = choose_precision(precision, _CPU)
         self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
@@ -114,7 +113,7 @@ class OpenVinoEngine:
     def _compiled_for(self, height: int, width: int) -> Any:  # noqa: ANN401 - it ships no types
         with self._loading:
             if (height, width) not in self._compiled:
-                model = _converted(self._openvino, self._package, (1, len(self._package.bands), height, width))
+                model = converted(self._openvino, self._package, (1, len(self._package.bands), height, width))
                 options = {
                     "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
                     "INFERENCE_NUM_THREADS": self.threads,
@@ -125,30 +124,20 @@ class OpenVinoEngine:
             return self._compiled[height, width]
 
 
-class _Graph(nn.Module):
-    """Prepared images to probabilities."""
-
-    def __init__(self, package: ModelPackage) -> None:
-        super().__init__()
-        self._network = package.network
-        self._calibrated = Calibrated(package, _CPU)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(self._calibrated(self._network(inputs)), dim=1)
-
-
-def _converted(openvino: Any, package: ModelPackage, shape: tuple[int, ...]) -> Any:  # noqa: ANN401 - it ships no types
-    package.network.to(_CPU).eval()
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # sizes become constants when a network is traced: here they are
-        traced = torch.jit.trace(_Graph(package).eval(), torch.zeros(shape), check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced)
+def converted(library: Any, package: ModelPackage, shape: tuple[int, int, int, int]) -> Any:  # noqa: ANN401 - it ships no types
+    """The graph of a package as OpenVINO has it, for images of a shape (n, bands, height, width)."""
+    graph = traced(package, height=shape[2], width=shape[3])
+    model = library.convert_model(graph)
     model.reshape(list(shape))
     return model
 
 
-def _openvino() -> Any:  # noqa: ANN401 - it ships no types
-    """The library, without its telemetry: importing it would tell its makers, unless that cannot be imported."""
+def openvino_library() -> Any:  # noqa: ANN401 - it ships no types
+    """The library, without its telemetry: importing it would tell its makers, unless that cannot be imported.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
     blocked = _TELEMETRY not in sys.modules
     if blocked:
         sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # so that an import of it fails

@@ -81,7 +81,7 @@ def test_an_unknown_model_is_one_line(capsys):
 
 def test_an_export_says_where_the_copy_is(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(models, "export_model", lambda name, folder: folder / name)
-    assert run(["models", "export", "meadow-rgb", str(tmp_path)]) == 0
+    assert run(["models", "export", "meadow-rgb", "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'meadow-rgb'}\n"
 
 
@@ -90,7 +90,7 @@ def test_an_export_that_fails_is_one_line(monkeypatch, capsys):
         raise ModelError(f"{name}: is no packaged model, {folder} stays empty")
 
     monkeypatch.setattr(models, "export_model", refuses)
-    assert run(["models", "export", "x", "out"]) == 1
+    assert run(["models", "export", "x", "-o", "out"]) == 1
     assert capsys.readouterr().err == "geoseg: x: is no packaged model, out stays empty\n"
 
 

@@ -71,7 +71,9 @@ def test_bits_depend_neither_on_the_batch_nor_on_the_cores(package, monkeypatch,
 
 @needs_openvino
 def test_each_tile_is_computed_on_one_thread(engine):
-    streams, threads = (engine._compiled[64, 64].get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS"))
+    streams, threads = (
+        engine._compiled[64, 64].get_property(name) for name in ("NUM_STREAMS", "INFERENCE_NUM_THREADS")
+    )
     assert streams == threads
 
 
@@ -124,9 +126,9 @@ def test_tiles_of_another_size_are_compiled_when_they_come(package):
 
 @needs_openvino
 def test_a_graph_that_gives_other_classes_is_refused(package, monkeypatch):
-    converted = openvino_engine._converted
+    converted = openvino_engine.converted
     wrong = replace(package, calibration=Calibration(temperature=1.0, scale=(1.0,) * 3, bias=(9.0, 0.0, 0.0)))
-    monkeypatch.setattr(openvino_engine, "_converted", lambda library, _, shape: converted(library, wrong, shape))
+    monkeypatch.setattr(openvino_engine, "converted", lambda library, _, shape: converted(library, wrong, shape))
     with pytest.raises(ModelError, match=r"engine 'openvino' gives .* model 'tiny' .* less than 99.5%; use --engine"):
         an_engine(package)
 
@@ -174,8 +176,8 @@ def test_another_device_than_a_cpu_is_refused(tiny_model):
 def test_the_telemetry_of_the_library_is_not_loaded():
     code = (
         "import sys\n"
-        "from geoseg.inference.openvino_engine import _openvino\n"
-        "_openvino().convert_model\n"
+        "from geoseg.inference.openvino_engine import openvino_library\n"
+        "openvino_library().convert_model\n"
         "assert not [name for name in sys.modules if name.startswith('openvino_telemetry')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
