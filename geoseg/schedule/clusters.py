@@ -106,6 +106,7 @@ def _ssh(settings: SshWorkers) -> Any:  # noqa: ANN401 - as above
         worker_options={"nthreads": 1, **_worker_options(settings)},
         scheduler_options=_QUIET,
         remote_python=settings.python,
+        silence_logs=logging.ERROR,
     )
 
 
