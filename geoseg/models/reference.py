@@ -141,7 +141,8 @@ def reference_from_bytes(data: bytes, *, origin: str) -> ReferenceStatistics:
         ModelError: if it is damaged, lacks something, or its parts do not fit each other.
     """
     try:
-        arrays = {name: array.astype(np.float64) for name, array in parse_arrays(data).items()}
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below
+            arrays = {name: array.astype(np.float64) for name, array in parse_arrays(data).items()}
         length = int.from_bytes(data[:_LENGTH_BYTES], "little")
         header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
         said = _Said.model_validate_json(header["__metadata__"][_SAID])

@@ -31,6 +31,18 @@ ODD_BYTES = (
 """To be put anywhere into a file."""
 
 
+class Contents(bytes):
+    """Of a file; long ones are shown in part."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"{self[:1000]!r} and {len(self) - 1000} more" if len(self) > 1000 else bytes.__repr__(self)
+
+    def __getitem__(self, key):
+        return bytes(self)[key]
+
+
 @st.composite
 def damaged(draw, valid):
     """Bytes of a valid file after one to four accidents: flipped bits, cuts, doubled parts, odd parts put in."""
@@ -52,7 +64,7 @@ def damaged(draw, valid):
                 data[start : start + len(odd)] = odd
             case "truncate":
                 del data[start:]
-    return bytes(data)
+    return Contents(data)
 
 
 @st.composite
@@ -78,7 +90,7 @@ def disturbed(draw, document):
 
 def as_json(document):
     """A document as bytes, lone surrogates and numbers that are none included."""
-    return json.dumps(document).encode("utf-8", "surrogatepass")
+    return Contents(json.dumps(document).encode("utf-8", "surrogatepass"))
 
 
 def _places(document):
