@@ -78,6 +78,21 @@ def _split_places(value: object) -> object:
     return tuple(place.strip() for part in value for place in str(part).split(",") if place.strip())
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def _size_said(value: object) -> object:
+    """`"2GB"`, `"800 MB"` or `"1.5GiB"` to bytes; numbers stay."""
+    if not isinstance(value, str):
+        return value
+    said = _SIZE.fullmatch(value.strip())
+    if said is None:
+        raise PydanticCustomError("size", "Input should be a size such as 2GB, 800MB or 1.5GiB")
+    return round(float(said[1]) * _UNITS[(said[2] or "").lower()])
+
+
+Memory = Annotated[int, Field(ge=1), BeforeValidator(_size_said)]
 Thresholds = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_split_thresholds)]
 BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
 Places = Annotated[tuple[str, ...], BeforeValidator(_split_places)]
@@ -234,6 +249,11 @@ class MapFields(Settings):
 class PredictSettings(VectorFields, MapFields):
     """How a scene is mapped."""
 
+    max_memory: Memory | None = Field(
+        default=None,
+        description="Memory that a run may take (2GB, 800MB): blocks become narrower and fewer tiles are computed at a "
+        "time, the map stays the same. It holds for the rasters; what polygons take is estimated (geoseg plan).",
+    )
     acquired: date | None = Field(
         default=None,
         description="The day on which the scene was taken (2024-05-31); by its file where not given.",
@@ -293,6 +313,7 @@ class PredictOptions(TypedDict, total=False):
     boundaries: bool
     review: int
     regularize: str | Sequence[str]
+    max_memory: str | int | None
     acquired: str | date | None
     overwrite: bool
     on_error: OnError
