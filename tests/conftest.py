@@ -88,6 +88,12 @@ class FakeEngine:
         return torch.softmax(torch.sin(local * steps / 17 + overall * 3) + place * steps / 5, dim=1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test depends on what was measured before on the machine, or leaves something there."""
+    os.environ["GEOSEG_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def fake_scene() -> type[FakeScene]:
     return FakeScene

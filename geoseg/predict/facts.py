@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
 
-import torch
-
 import geoseg
 from geoseg.config.predict import PredictSettings
 from geoseg.models.package_files import WEIGHTS_FILE
+from geoseg.predict.fastest import software_of
 from geoseg.predict.plan import PredictPlan
 from geoseg.raster.acquisition import acquired_of
 from geoseg.stac.item import ItemFacts, ModelLink, href_of
 from geoseg.vector.columns import Provenance
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
 
-_NEVER_RECORDED = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "acquired", "restart", "keep_blocks"}
+_NEVER_RECORDED = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "max_memory", "acquired", "restart", "keep_blocks"}
 """Settings that do not change what is made."""
 
 
@@ -75,7 +74,7 @@ class RunFacts:
             grid=plan.output,
             classes=plan.card.classes,
             created=self.record.created,
-            software={"geoseg": geoseg.__version__, "torch": torch.__version__},
+            software={"geoseg": geoseg.__version__, **software_of(self.record.options.get("engine", "torch"))},
             lineage=f"Mapped from {self.record.provenance.scene} with the model {plan.card.name} by geoseg predict.",
             acquired=self.acquired,
             scene=self.scene,

@@ -28,6 +28,7 @@ _LARGE = 1_000_000_000  # pixels of tiles from which on a minute of compiling is
 _SECONDS = 1.0  # to time each engine
 _SYMMETRIES = 8
 _LIBRARIES = ("torch", "openvino", "onnxruntime")
+_RUNS_ON: dict[EngineName, tuple[str, ...]] = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}
 _NEEDS: dict[EngineName, tuple[str, ...]] = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime")}
 
 
@@ -124,6 +125,12 @@ def circumstances(choice: EngineChoice) -> Circumstances:
     )
 
 
+def software_of(engine: EngineName) -> dict[str, str]:
+    """Versions of the libraries that an engine runs on."""
+    libraries = ("torch", *_RUNS_ON.get(engine, ()))
+    return {name: _version(name) for name in libraries}
+
+
 def _ready(choice: EngineChoice, pixels: int) -> dict[EngineName, Engine]:
     """Those that run here, each loaded and checked."""
     engines: dict[EngineName, Engine] = {}
@@ -156,4 +163,4 @@ def _version(library: str) -> str:
 
 
 def _told(timing: Timing) -> str:
-    return ", ".join(starmap("{} {:.1f} Mpx/s".format, timing.speeds.items()))
+    return ", ".join(starmap("{} {:.1f} Mpx/s".format, sorted(timing.speeds.items())))

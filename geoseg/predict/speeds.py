@@ -91,11 +91,10 @@ def remember(of: Circumstances, timing: Timing) -> None:
     try:
         path = _path(of)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".engines-", suffix=".json", encoding="utf-8", delete=False
-        ) as beside:
-            beside.write(json.dumps(kept, indent=1, sort_keys=True))
-        Path(beside.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".timing-") as hidden:
+            beside = Path(hidden) / path.name
+            beside.write_text(json.dumps(kept, indent=1, sort_keys=True), encoding="utf-8")
+            beside.replace(path)
     except (OSError, RuntimeError) as error:
         log.info("the timing of engines cannot be kept: %s", error)
 
