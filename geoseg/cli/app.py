@@ -19,6 +19,7 @@ from geoseg.cli.messages import reported
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "predict": "Map the land cover of scenes.",
+        "plan": "Say what mapping scenes would need.",
         "train": "Train a model package on scenes with labels.",
         "shift": "Say how far scenes are from what a model knows.",
         "adapt": "Fit a model to other ground without labels.",
