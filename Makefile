@@ -11,7 +11,7 @@ GEOSEG_DATA ?= ../shared/data
 override GEOSEG_DATA := $(abspath $(GEOSEG_DATA))
 export GEOSEG_DATA
 
-.PHONY: help install demo demo-model models bench-models bench-peers bench-shift bench-vectors test test-docker test-qgis test-slurm check bench docs clean
+.PHONY: help install demo demo-model models bench-models bench-peers bench-shift bench-vectors test test-docker test-qgis test-slurm check bench docs fuzz clean
 
 help:
 	@echo "make demo        install, make a landscape, map it, show how good the map is (demo/)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-qgis   open the layers in QGIS (QGIS_PYTHON, Debian's python3-qgis)"
 	@echo "make test-docker  build the image and run the demo in it, without a container engine (root, Debian)"
 	@echo "make test-slurm  predict on a SLURM of one node (root, Debian)"
+	@echo "make fuzz        hostile files by the thousand through all that parses"
 	@echo "make check       lint, types, layers and shape of the code"
 	@echo "make bench       run and time the benchmarks"
 	@echo "make docs        build the documentation (site/)"
@@ -185,6 +186,10 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
+
+# Many more examples for the tests of hostile files; tests/fuzz/with_atheris.py goes by coverage
+fuzz: install
+	GEOSEG_FUZZ=2000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/fuzz
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only -o addopts=--import-mode=importlib
