@@ -74,7 +74,7 @@ class Context:
         return -(-_SMALLEST // step) * step
 
     def difference(self, *, tile: int, overlap: int, margin: int = 0) -> float:
-        """Share of the labels of a scene that is expected to differ from one pass over it, at most; 0 to 1.
+        """Share of the labels of a scene that may differ from one pass over it, 0 to 1.
 
         Each pixel of a tile counts with the weight by which it is blended, and as much as labels or probabilities
         differ at its distance from the edge, whichever differ more: noise may get one class everywhere, and its labels

@@ -40,7 +40,7 @@ class Tiling:
     """Outermost pixels of a tile that count nothing where it has a neighbour."""
 
     difference: float | None = None
-    """Share of the labels that is expected to differ from one pass over the scene, at most; None = not measured."""
+    """Share of the labels that may differ from one pass over the scene, as measured on noise; None = not measured."""
 
     is_exact: bool = False
     """True where it is proved that, up to rounding, none differs."""

@@ -66,6 +66,11 @@ def test_known_devices_are_accepted(device):
         ({"tile": 32}, "tile: Input should be greater than or equal to 64 (got 32)"),
         ({"tile": 256, "overlap": 160}, "overlap: Input should be at most 128, half of tile 256 (got 160)"),
         ({"overlap": -32}, "overlap: Input should be auto, exact, or a multiple of 32 from 0 on (got -32)"),
+        ({"overlap": "wide"}, "overlap: Input should be auto, exact, or a multiple of 32 from 0 on (got 'wide')"),
+        ({"overlap": True}, "overlap: Input should be auto, exact, or a multiple of 32 from 0 on (got True)"),
+        ({"tile": 2**17}, "tile: Input should be less than or equal to 65536 (got 131072)"),
+        ({"seam_tolerance": 2}, "seam_tolerance: Input should be less than or equal to 1 (got 2)"),
+        ({"overlap": 64, "seam_tolerance": 0.01}, "seam_tolerance: Input is for overlap auto, not for overlap 64"),
         ({"overlap": 100}, "overlap: Input should be auto, exact, or a multiple of 32 from 0 on (got 100)"),
         ({"device": "cuda1"}, "device: Input should be auto, cpu, mps, cuda or cuda:N (got 'cuda1')"),
         ({"precision": "int8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16' (got 'int8')"),
@@ -90,6 +95,11 @@ def test_a_wrong_value_is_one_line_that_names_the_key_and_the_limit(values, mess
     assert str(caught.value).startswith("options: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("said", "meant"), [("64", 64), (64, 64), ("auto", "auto"), ("exact", "exact"), (None, None)])
+def test_an_overlap_is_a_number_or_a_word(said, meant):
+    assert predict_settings(overlap=said).overlap == meant
 
 
 def test_half_a_tile_is_an_overlap_that_fits():
