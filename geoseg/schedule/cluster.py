@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.errors import ConfigError
+from geoseg.schedule.clusters import ACCELERATOR
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
+
+log = logging.getLogger(__name__)
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 _AHEAD = 2
 _CONNECT_SECONDS = "10s"
+_RESOURCES = (ACCELERATOR, "GPU")
 
 
 def run_on_cluster(
@@ -25,27 +29,65 @@ def run_on_cluster(
 ) -> None:
     """As `run_blocks`, on the workers that a client knows; a few blocks more than there are threads are in flight.
 
+    Blocks of a worker that is lost are computed by others. Results are consumed as they come.
+
     Raises:
-        ConfigError: if a worker died, or the cluster was lost.
+        ConfigError: if a block ended several workers, or the cluster was lost.
     """
-    from distributed import CancelledError, KilledWorker  # noqa: PLC0415 - slow to import, and only clusters need it
+    from distributed import CancelledError, KilledWorker, as_completed  # noqa: PLC0415 - slow to import, and only here
     from distributed.comm.core import CommClosedError  # noqa: PLC0415 - as above
 
-    waiting, coming = deque(blocks), deque[Any]()
+    log.info("computing on %d threads of %s", sum(client.nthreads().values()), client.dashboard_link)
+    waiting = deque(blocks)
+    coming = as_completed(loop=client.loop)
+    resources = _one_at_a_time(client)
+
+    def submit() -> None:
+        for block in _taken(waiting, _room(client) - coming.count()):
+            coming.add(client.submit(compute, block, pure=False, resources=resources))
+
     try:
-        while waiting or coming:
-            in_flight = sum(client.nthreads().values()) + _AHEAD  # workers may come and go
-            while waiting and len(coming) < in_flight:
-                coming.append(client.submit(compute, waiting.popleft(), pure=False))
-            consume(coming.popleft().result())
+        submit()
+        for future in coming:
+            consume(_result(future))
+            submit()
     except KilledWorker as error:
         raise ConfigError(
-            f"a worker died, probably out of memory: use fewer --workers or --block-rows ({error})"
+            f"a block ended {error.allowed_failures + 1} workers one after the other, probably for want of memory: use "
+            "fewer --workers, a smaller --tile or --block-rows; the same command goes on from where it stopped"
         ) from error
     except (CancelledError, CommClosedError) as error:
-        raise ConfigError(f"the Dask cluster was lost in the middle of the work ({error}): start again") from error
+        raise ConfigError(
+            "the Dask cluster was lost in the middle of the work: the same command, on this cluster or another, goes "
+            "on from where it stopped"
+        ) from error
     finally:
-        client.cancel(list(coming))
+        with suppress(CommClosedError, OSError):
+            client.cancel(list(coming.futures))
+
+
+def _result(future: Future) -> Any:  # noqa: ANN401 - whatever a task gives
+    """What a task gave; nothing else holds it afterwards."""
+    try:
+        return future.result()
+    finally:
+        future.release()
+
+
+def _taken(waiting: deque[Block], count: int) -> list[Block]:
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]
+
+
+def _room(client: Client) -> int:
+    """Blocks that may be in flight; workers come and go."""
+    return sum(client.nthreads().values()) + _AHEAD
+
+
+def _one_at_a_time(client: Client) -> dict[str, float] | None:
+    """What a task asks for, so that it is alone on the accelerator of its worker; None where workers tell of none."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    offered = {name for worker in workers for name in worker.get("resources", {})}
+    return next(({name: 1} for name in _RESOURCES if name in offered), None)
 
 
 @contextmanager

@@ -24,7 +24,9 @@ def run_blocks(
     scheduler: str | None = None,
     cluster: Path | None = None,
 ) -> None:
-    """Compute every block somewhere and consume the results here, one at a time, in the order of the blocks.
+    """Compute every block somewhere and consume the results here, one at a time.
+
+    In threads they come in the order of the blocks, from a cluster as they are finished.
 
     Args:
         compute: a pure function of a block; picklable where processes compute.
