@@ -20,6 +20,7 @@ from geoseg.errors import OutputError
 from geoseg.raster.gdal import BLOCK_CACHE_BYTES
 from geoseg.raster.layout import RasterLayout
 from geoseg.raster.opening import open_dataset
+from geoseg.raster.pyramid import with_overviews
 from geoseg.window import Window
 
 BLOCK = 512
@@ -40,9 +41,9 @@ def make_cog(source: Path, path: Path, layout: RasterLayout, checksums: Mapping[
     Raises:
         OutputError: if it cannot be written, or holds something else.
     """
-    with written(path):
+    with written(path), with_overviews(source, path, layout.overviews, block=BLOCK) as levelled:
         gdal_copy(
-            source,
+            levelled,
             path,
             driver="COG",
             compress="ZSTD",
@@ -51,7 +52,7 @@ def make_cog(source: Path, path: Path, layout: RasterLayout, checksums: Mapping[
             bigtiff="IF_SAFER",
             level=_LEVEL,
             num_threads=cores(),
-            overview_resampling=layout.overviews.upper(),
+            overviews="FORCE_USE_EXISTING",
         )
         if _checksums_of(path, checksums) != checksums:
             raise OutputError(f"{path}: does not hold what was written: is the disk full or failing?")
@@ -64,7 +65,7 @@ def row_checksum(bands: NDArray[np.uint8], before: int = 0) -> int:
         bands: (bands, rows, columns).
         before: of the rows above.
     """
-    return zlib.crc32(np.ascontiguousarray(bands.swapaxes(0, 1)), before)
+    return zlib.crc32(np.ascontiguousarray(bands.swapaxes(0, 1)).data, before)
 
 
 @contextmanager

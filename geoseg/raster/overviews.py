@@ -77,20 +77,35 @@ def halved(pixels: NDArray[np.uint8], kind: Kind) -> NDArray[np.uint8]:
 
 @compiled
 def _mode(pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    height, width = pixels.shape
     for row in range(out.shape[0]):
-        upper, lower = pixels[2 * row], pixels[min(2 * row + 1, height - 1)]
-        below = 2 * row + 1 < height
-        for col in range(out.shape[1]):
-            right = 2 * col + 1 < width
-            a = upper[2 * col]
-            b = upper[2 * col + 1] if right else np.uint8(_NODATA)
-            c = lower[2 * col] if below else np.uint8(_NODATA)
-            d = lower[2 * col + 1] if below and right else np.uint8(_NODATA)
-            if a == b == c == d:
-                out[row, col] = a
-            else:
-                out[row, col] = _most_frequent(a, b, c, d)
+        upper, lower, line = pixels[2 * row], _below(pixels, row), out[row]
+        whole = len(upper) // 2
+        for col in range(whole):
+            a, b, c, d = upper[2 * col], upper[2 * col + 1], lower[2 * col], lower[2 * col + 1]
+            line[col] = a if a == b and c == d and a == c else _most_frequent(a, b, c, d)
+        for col in range(whole, len(line)):  # beyond the last column is nodata
+            line[col] = _most_frequent(upper[2 * col], np.uint8(_NODATA), lower[2 * col], np.uint8(_NODATA))
+
+
+@compiled
+def _mean(pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    for row in range(out.shape[0]):
+        upper, lower, line = pixels[2 * row], _below(pixels, row), out[row]
+        whole = len(upper) // 2
+        for col in range(whole):
+            line[col] = _mean_of(upper[2 * col], upper[2 * col + 1], lower[2 * col], lower[2 * col + 1])
+        for col in range(whole, len(line)):
+            line[col] = _mean_of(upper[2 * col], np.uint8(_NODATA), lower[2 * col], np.uint8(_NODATA))
+
+
+@compiled
+def _below(pixels: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
+    """The lower of the two rows that become one; nodata where there is none."""
+    if 2 * row + 1 < pixels.shape[0]:
+        line: NDArray[np.uint8] = pixels[2 * row + 1]
+        return line
+    beyond: NDArray[np.uint8] = np.full(pixels.shape[1], np.uint8(_NODATA))
+    return beyond
 
 
 @compiled
@@ -104,14 +119,12 @@ def _most_frequent(a: np.uint8, b: np.uint8, c: np.uint8, d: np.uint8) -> np.uin
 
 
 @compiled
-def _mean(pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    height, width = pixels.shape
-    for row in range(out.shape[0]):
-        for col in range(out.shape[1]):
-            total, count = 0, 0
-            for line in range(2 * row, min(2 * row + 2, height)):
-                for place in range(2 * col, min(2 * col + 2, width)):
-                    value = pixels[line, place]
-                    total += int(value) if value != _NODATA else 0
-                    count += int(value != _NODATA)
-            out[row, col] = np.uint8((2 * total + count) // (2 * count)) if count > 0 else np.uint8(_NODATA)
+def _mean_of(a: np.uint8, b: np.uint8, c: np.uint8, d: np.uint8) -> np.uint8:
+    """Rounded half up."""
+    if _NODATA not in (a, b, c, d):
+        return np.uint8((np.int32(a) + np.int32(b) + np.int32(c) + np.int32(d) + 2) >> 2)
+    total, count = 0, 0
+    for value in (a, b, c, d):
+        if value != _NODATA:
+            total, count = total + int(value), count + 1
+    return np.uint8((2 * total + count) // (2 * count)) if count > 0 else np.uint8(_NODATA)
