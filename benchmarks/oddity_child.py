@@ -8,10 +8,9 @@ import re
 import resource
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -68,11 +67,11 @@ def _ran(arguments: list[str], folder: Path) -> tuple[int | str, str, str]:
     """Exit code or what was raised, stdout, stderr with what libraries write past Python."""
     log = folder / "log"
     shown, before = StringIO(), os.dup(2)
-    with log.open("wb") as file:
+    with log.open("w", buffering=1, encoding="utf-8", errors="replace") as file:
         os.dup2(file.fileno(), 2)
         signal.alarm(SECONDS)
         try:
-            with redirect_stdout(shown):
+            with redirect_stdout(shown), redirect_stderr(file):
                 code: int | str = run(arguments)
         except _TooLongError:
             code = "HANG"
@@ -81,7 +80,6 @@ def _ran(arguments: list[str], folder: Path) -> tuple[int | str, str, str]:
             code = f"{kind} {type(error).__name__}: {error} at {_place(error)}"
         finally:
             signal.alarm(0)
-            sys.stderr.flush()
             os.dup2(before, 2)
             os.close(before)
     return code, shown.getvalue(), log.read_text(errors="replace")
