@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from geoseg.models.device import Precision, autocast, choose_precision
 from geoseg.models.package import ModelPackage
 
 _CPU = torch.device("cpu")
-_OPTIONS: dict[str, str | int | bool] = {
+_OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {
     "cpp.threads": 1,
     "freezing": True,  # weights become constants, laid out once
     "cpp_wrapper": True,  # other threads run meanwhile

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import threading
 import warnings
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -46,12 +47,12 @@ def onnx_bytes(package: ModelPackage, *, height: int, width: int) -> bytes:
 
     It is made by torch's exporter of traces, for the newer one needs more packages.
     """
-    written = io.BytesIO()
     graph = Graph(package)
     inputs = torch.zeros(1, len(package.bands), height, width)
-    with _EXPORTING, torch.no_grad(), warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, _EXPORTING, torch.no_grad(), warnings.catch_warnings():
+        path = Path(folder) / "graph.onnx"
         warnings.simplefilter("ignore")  # that it is the older exporter
         torch.onnx.export(
-            graph, (inputs,), written, dynamo=False, input_names=[INPUT], output_names=[OUTPUT], opset_version=_OPSET
+            graph, (inputs,), path, dynamo=False, input_names=[INPUT], output_names=[OUTPUT], opset_version=_OPSET
         )
-    return written.getvalue()
+        return path.read_bytes()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from geoseg.inference.agreement import probe
 from geoseg.inference.engine import Engine, default_batch_size
+
+Name = TypeVar("Name", bound=str)
 
 _MEAN, _DEVIATION = 0.4, 0.15  # of the tiles, as shares of the largest number
 _FEWEST, _MOST = 2, 20
@@ -32,7 +35,7 @@ class TileShape:
     """Of the pixels."""
 
 
-def time_engines(engines: Mapping[str, Engine], shape: TileShape, *, seconds: float) -> dict[str, float]:
+def time_engines(engines: Mapping[Name, Engine], shape: TileShape, *, seconds: float) -> dict[Name, float]:
     """Speed of each engine, in megapixels of tiles a second, at the shortest of several rounds.
 
     Engines take turns, so that other work on the machine slows all of them, and the shortest round is the one that it

@@ -28,7 +28,7 @@ _LARGE = 1_000_000_000  # pixels of tiles from which on a minute of compiling is
 _SECONDS = 1.0  # to time each engine
 _SYMMETRIES = 8
 _LIBRARIES = ("torch", "openvino", "onnxruntime")
-_RUNS_ON: dict[EngineName, tuple[str, ...]] = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}
+_RUNS_ON: dict[str, tuple[str, ...]] = {"openvino": ("openvino",), "onnx": ("onnxruntime",)}
 _NEEDS: dict[EngineName, tuple[str, ...]] = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime")}
 
 
@@ -101,6 +101,7 @@ def measure_speed(choice: EngineChoice, *, pixels: int = 0) -> Timing:
         ConfigError: if the named engine does not run here.
     """
     plain = replace(choice, tta="none")
+    engines: dict[EngineName, Engine]
     engines = _ready(plain, pixels) if choice.engine == "auto" else {choice.engine: new_engine(plain)}
     of = circumstances(choice)
     shape = TileShape(bands=of.bands, side=of.tile, dtype=choice.dtype)
@@ -125,7 +126,7 @@ def circumstances(choice: EngineChoice) -> Circumstances:
     )
 
 
-def software_of(engine: EngineName) -> dict[str, str]:
+def software_of(engine: str) -> dict[str, str]:
     """Versions of the libraries that an engine runs on."""
     libraries = ("torch", *_RUNS_ON.get(engine, ()))
     return {name: _version(name) for name in libraries}
