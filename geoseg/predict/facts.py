@@ -16,7 +16,17 @@ from geoseg.stac.item import ItemFacts, ModelLink, href_of
 from geoseg.vector.columns import Provenance
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
 
-_NEVER_RECORDED = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "max_memory", "acquired", "restart", "keep_blocks"}
+_NEVER_RECORDED = {
+    "overwrite",
+    "workers",
+    "scheduler",
+    "cluster",
+    "block_rows",
+    "max_memory",
+    "acquired",
+    "restart",
+    "keep_blocks",
+}
 """Settings that do not change what is made."""
 
 
@@ -74,7 +84,7 @@ class RunFacts:
             grid=plan.output,
             classes=plan.card.classes,
             created=self.record.created,
-            software={"geoseg": geoseg.__version__, **software_of(self.record.options.get("engine", "torch"))},
+            software={"geoseg": geoseg.__version__, **software_of(str(self.record.options.get("engine", "torch")))},
             lineage=f"Mapped from {self.record.provenance.scene} with the model {plan.card.name} by geoseg predict.",
             acquired=self.acquired,
             scene=self.scene,
