@@ -62,6 +62,7 @@ class EngineChoice:
 
 def choice_of(plan: PredictPlan, settings: MapFields) -> EngineChoice:
     """The engine that settings ask for, on the tiles of a plan; each of several workers has its part of the cores."""
+    elsewhere = settings.scheduler is not None or settings.cluster is not None
     return EngineChoice(
         model=plan.model.resolve(),
         dtype=plan.source.dtype,
@@ -69,7 +70,7 @@ def choice_of(plan: PredictPlan, settings: MapFields) -> EngineChoice:
         precision=settings.precision,
         engine=settings.engine,
         tile=plan.grid.tile,
-        threads=max(1, torch.get_num_threads() // settings.workers) if settings.workers > 1 else 0,
+        threads=0 if elsewhere else max(1, torch.get_num_threads() // settings.workers),
         tta=settings.tta,
         present=plan.present,
         version=hashlib.sha256(repr(plan.card).encode()).hexdigest(),  # as JSON it would tell the time

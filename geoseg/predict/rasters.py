@@ -16,21 +16,20 @@ from geoseg.predict.engines import choice_of
 from geoseg.predict.identity import identity_of
 from geoseg.predict.journal import Journal, window_at
 from geoseg.predict.layers import BlockMaker, FinishedBlock, rows_of
+from geoseg.predict.memory_bound import Sizing
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.resume import SceneState, drop_changed
 from geoseg.predict.tally import ClassTotal, totals_of
 from geoseg.predict.task import BlockTask
 from geoseg.raster.block_files import raster_of_blocks
-from geoseg.raster.cog import BLOCK, make_cog
+from geoseg.raster.cog import make_cog
 from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
 from geoseg.raster.watch import Watch
 from geoseg.schedule import run_blocks, stream_blocks
-from geoseg.tiling.blocks import default_block_rows, split_into_blocks
+from geoseg.tiling.blocks import split_into_blocks
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
-
-_BLOCK_PIXELS = 4 * 2**20  # of a block that this process computes: a few seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +46,7 @@ class MadeRasters:
 def write_rasters(
     plan: PredictPlan,
     settings: PredictSettings,
+    sizing: Sizing,
     paths: Mapping[str, Path],
     journal: Journal,
     progress: Progress | None = None,
@@ -56,6 +56,7 @@ def write_rasters(
     Args:
         plan: scene and model.
         settings: of the prediction.
+        sizing: of its blocks.
         paths: where to write `classes`, `confidence` and, where wanted, `probabilities`.
         journal: takes every block as it is finished.
         progress: told how many rows are done.
@@ -67,7 +68,7 @@ def write_rasters(
     """
     task = task_of(plan, settings)
     state = SceneState.now(plan.source)
-    blocks = _taken_up(journal, task, settings, state)
+    blocks = _taken_up(journal, task, settings, sizing, state)
     missing = [block for block in blocks if block not in journal.kept]
     done = _Rows(sum(block.height for block in blocks), progress)
     done(sum(block.height for block in blocks if block in journal.kept))
@@ -85,8 +86,14 @@ def write_rasters(
             keep(block)
             done(block.window.height)
 
-        place = {"workers": settings.workers, "scheduler": settings.scheduler, "cluster": settings.cluster}
-        run_blocks(task, keep_and_tell, missing, **place)
+        run_blocks(
+            task,
+            keep_and_tell,
+            missing,
+            workers=settings.workers,
+            scheduler=settings.scheduler,
+            cluster=settings.cluster,
+        )
     state.refuse_change(plan.source)
     _join(plan, journal, paths)
     return MadeRasters(
@@ -121,16 +128,18 @@ def task_of(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
     )
 
 
-def _taken_up(journal: Journal, task: BlockTask, settings: PredictSettings, state: SceneState) -> list[Window]:
+def _taken_up(
+    journal: Journal, task: BlockTask, settings: PredictSettings, sizing: Sizing, state: SceneState
+) -> list[Window]:
     """All blocks of a map, after the journal has dropped what does not hold."""
     elsewhere = settings.scheduler is not None or settings.cluster is not None
     rows = journal.begin(
         identity_of(task, elsewhere=elsewhere),
-        block_rows=settings.block_rows or _usual_rows(task, settings),
+        block_rows=sizing.rows,
         may_vary=settings.block_rows is None,
         restart=settings.restart,
     )
-    blocks = list(split_into_blocks(task.output.window, rows=rows))
+    blocks = list(split_into_blocks(task.output.window, rows=rows, cuts=sizing.cuts))
     for window in set(journal.kept) - set(blocks):
         journal.drop(window)
     changed = drop_changed(journal, task, state)
@@ -138,13 +147,6 @@ def _taken_up(journal: Journal, task: BlockTask, settings: PredictSettings, stat
         other = f", {changed} others are of pixels that have changed" if changed else ""
         log.info("%s: resumed: %d of %d blocks were there%s", task.source.path, len(journal.kept), len(blocks), other)
     return blocks
-
-
-def _usual_rows(task: BlockTask, settings: PredictSettings) -> int:
-    """Where blocks are computed one after the other a cut costs nothing; workers compute twice what they share."""
-    if not settings.computes_here:
-        return default_block_rows(task.grid)
-    return max(1, _BLOCK_PIXELS // (task.output.width * BLOCK)) * BLOCK
 
 
 class _Rows:

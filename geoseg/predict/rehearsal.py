@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, Posit
 
 import geoseg
 from geoseg.config.predict import EngineName, PredictSettings
+from geoseg.cores import cores
 from geoseg.errors import ConfigError
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.speeds import cache_folder, machine
@@ -140,13 +141,9 @@ def _circumstances(plan: PredictPlan, settings: PredictSettings, threads: int | 
         "small": settings.engine == "auto" and request.pixels < SMALL,
         "package": plan.card.weights_sha256,
         "machine": machine(),
-        "cores": [threads, os.environ.get(_THREADS), _cores()],
+        "cores": [threads, os.environ.get(_THREADS), cores()],
         "versions": {name: _version(name) for name in _LIBRARIES} | {"geoseg": geoseg.__version__},
     }
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(library: str) -> str:

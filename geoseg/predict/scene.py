@@ -15,15 +15,18 @@ from geoseg.config.predict import PredictOptions, PredictSettings
 from geoseg.config.settings import settings_from
 from geoseg.errors import has_hidden_characters
 from geoseg.georef import GeoRef
+from geoseg.memory import give_back, one_heap
 from geoseg.predict.facts import RunFacts
 from geoseg.predict.fastest import with_engine
 from geoseg.predict.faults import told_apart
 from geoseg.predict.journal import Journal
+from geoseg.predict.memory_bound import Sizing, sizing_of
 from geoseg.predict.on_the_fly import fitted
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.predict.rasters import MadeRasters, write_rasters
 from geoseg.predict.shift import warn_of_shift
 from geoseg.predict.tally import ClassTotal
+from geoseg.predict.task import threads_at_a_time
 from geoseg.raster.sidecar import write_class_sidecar, write_class_style
 from geoseg.raster.staging import Staging, refuse_existing
 from geoseg.stac.item import write_stac_item
@@ -116,8 +119,10 @@ def predict_with(
     settings = with_engine(plan, settings)
     if settings.adapt == "none":
         warn_of_shift(plan)
-    with told_apart(), journal:
-        made = _make_layers(plan, settings, names, journal, progress)
+    sizing = sizing_of(plan, settings)
+    one_heap()
+    with told_apart(), threads_at_a_time(sizing.threads), journal:
+        made = _make_layers(plan, settings, sizing, names, journal, progress)
     if made.lost:
         log.warning("%s: %d pixels cannot be read and are nodata (--on-error nodata)", plan.source.path, made.lost)
     final = {layer: folder / name if name else None for layer, name in names.items()}
@@ -139,6 +144,7 @@ def predict_with(
 def _make_layers(
     plan: PredictPlan,
     settings: PredictSettings,
+    sizing: Sizing,
     names: Mapping[str, str | None],
     journal: Journal,
     progress: Progress | None,
@@ -151,7 +157,8 @@ def _make_layers(
         if settings.needs_probabilities:
             staged.setdefault("probabilities", staging.scratch() / "probabilities.tif")
         with fitted(plan, settings, beside=staged["classes"].parent) as ready:
-            made = write_rasters(ready, settings, staged, journal, progress)
+            made = write_rasters(ready, settings, sizing, staged, journal, progress)
+        give_back()
         pixels = {total.class_id: total.pixels for total in made.totals}
         write_class_sidecar(staged["classes"], plan.card.classes, pixels)
         write_class_style(staged["classes"], plan.card.classes)

@@ -164,8 +164,15 @@ def one_thread() -> Iterator[None]:
     The sums there are too small to share: on a busy machine torch's threads wait for one another a hundred times longer
     than they add.
     """
+    with threads_at_a_time(1):
+        yield
+
+
+@contextmanager
+def threads_at_a_time(count: int | None) -> Iterator[None]:
+    """So many threads for torch, and for engines made meanwhile; None leaves them as they are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count or before)
     try:
         yield
     finally:
