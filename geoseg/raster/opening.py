@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -81,6 +82,7 @@ def _looked_at(path: str, reach: Reach, depth: int) -> str:
 
 
 def _of_text(text: str, base: str, reach: Reach, depth: int) -> str:
+    @functools.cache
     def look(path: str, deeper: int) -> str:
         return _looked_at(gdal_name(path), reach, deeper)
 
@@ -94,7 +96,9 @@ def _first_bytes(path: str) -> bytes:
         return _raw_bytes(path, _BEGINNING) if is_text else b""
     file = Path(path)
     try:
-        if not file.is_file():  # missing, a folder, a pipe, or a name of another kind: opening it says so
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise SceneError(f"{path}: is a pipe or a device: give a file")
+        if not file.is_file():  # missing, a folder, or a name of another kind: opening it says so
             return b""
         with file.open("rb") as opened:
             return opened.read(_BEGINNING)

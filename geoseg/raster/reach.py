@@ -69,7 +69,7 @@ class Reach:
         if place is not None:
             return place in self.hosts and not _is_twisted(path)
         if path.startswith("/vsi"):
-            inside = posixpath.normpath(path) == path and _ARCHIVE.match(path) is not None
+            inside = _ARCHIVE.match(path) is not None and ".." not in path.split("/")
             return inside and any(_is_below(path, folder) for folder in self.folders)
         if _PREFIX.match(path) and not _DRIVE.match(path):
             return False
@@ -87,9 +87,9 @@ class Reach:
         place = _host_of(path)
         if place is None:
             where = os.path.realpath(path) if _is_local(path) else path
+            cure = f"if you trust it, pass --allow {where}" if _is_local(path) else "--allow takes files and hosts only"
             raise SceneError(
-                f"{without_secrets(named_in)}: points at {where}, which is not beside it or below: if you trust it, "
-                f"pass --allow {where if _is_local(path) else 'with the file itself, not by this name'}"
+                f"{without_secrets(named_in)}: points at {where[:200]}, which is not beside it or below: {cure}"
             )
         kind, host = place
         shown = host if kind == "web" else f"{kind}://{host}"
@@ -131,7 +131,8 @@ def resolved(reference: str, *, base: str) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(parts.path), reference))
         return f"{parts.scheme}://{parts.netloc}{path}"
     if base.startswith("/vsi"):
-        return posixpath.normpath(posixpath.join(posixpath.dirname(base), reference))
+        archive, inner = base[: base.index("/", 1) + 1], base[base.index("/", 1) + 1 :]
+        return archive + posixpath.normpath(posixpath.join(posixpath.dirname(inner), reference))
     return str(Path(os.path.abspath(base)).parent / reference)  # noqa: PTH100 - links are resolved by what it reaches
 
 

@@ -18,7 +18,7 @@ IS_VRT = re.compile(rb"<VRTDataset", re.IGNORECASE)
 """What the beginning of a VRT holds."""
 
 _DEEPEST = 4
-_LONGEST = 64 * 2**20
+_LONGEST = 16 * 2**20
 _SRS = re.compile(r"\s*($|[A-Za-z_]+\[|EPSG:\d+|OGC:\w+|ESRI:\d+|urn:ogc:|\+(proj|init)=)", re.IGNORECASE)
 _CLASSES = {
     *("vrtdataset", "vrtwarpeddataset", "vrtpansharpeneddataset"),
@@ -202,16 +202,16 @@ def harmless_vrt(text: str, *, base: str, reach: Reach, look: Callable[[str, int
     """
     if depth > _DEEPEST:
         raise SceneError(f"{base}: VRTs inside VRTs more than {_DEEPEST} deep: build one from the files themselves")
-    root = _parsed(text, base)
+    root, length = _parsed(text, base), 0
     for parent in root.iter():
         _drop_domains(parent)
         _require_known(parent, base)
         if _tag(parent) in _REFERENCES:
             _point(parent, base, reach, look, depth)
-    made = ET.tostring(root, encoding="unicode")
-    if len(made) > _LONGEST:
-        raise SceneError(f"{base}: a VRT of over {_LONGEST >> 20} MB: map its files as a folder or list")
-    return made
+            length += len(parent.text or "")
+            if length > _LONGEST:
+                raise SceneError(f"{base}: a VRT of over {_LONGEST >> 20} MB: map its files as a folder or list")
+    return ET.tostring(root, encoding="unicode")
 
 
 def _parsed(text: str, base: str) -> ET.Element:
