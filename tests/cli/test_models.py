@@ -94,6 +94,21 @@ def test_an_export_that_fails_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "geoseg: x: is no packaged model, out stays empty\n"
 
 
+def test_an_exported_graph_is_told_file_by_file(tiny_model, tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="needs pip install 'geoseg[onnx]'")
+    assert run(["models", "export", str(tiny_model), "-o", str(tmp_path), "--format", "onnx", "--tile", "96"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'model.onnx'}\n{tmp_path / 'graph.json'}\n"
+    assert run(["models", "export", str(tiny_model), "-o", str(tmp_path), "--format", "onnx"]) == 1
+    assert "exists already: pass --overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--tile", "96"], ["--overwrite"]])
+def test_options_of_graphs_are_refused_for_copies(tmp_path, capsys, options):
+    assert run(["models", "export", "meadow-rgb", "-o", str(tmp_path), *options]) == 1
+    assert "pass --format onnx or --format openvino" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_import_makes_a_package_that_can_be_shown(tmp_path, capsys):
     torch.save(
         build_network(NetworkSpec(architecture="unet", encoder="tu-test_resnet", bands=3, classes=2)).state_dict(),
