@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -13,6 +16,9 @@ from geoseg.errors import ConfigError, GeosegError, one_line
 
 INTERRUPTED = 130
 """The exit code of a program that was stopped from the keyboard."""
+
+TERMINATED = 143
+"""The exit code of a program that was asked to end (SIGTERM)."""
 
 
 def reported(command: click.Command, arguments: Sequence[str] | None = None, *, prog_name: str) -> int:
@@ -24,15 +30,19 @@ def reported(command: click.Command, arguments: Sequence[str] | None = None, *, 
         prog_name: as the user calls it.
 
     Returns:
-        0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C.
+        0 where all went well, 1 after an error of the user's data, 2 after wrong usage, 130 after Ctrl-C, 143 where the
+        system asked the program to end.
     """
-    with log_shown():
+    with log_shown(), _asked_to_end():
         try:
             _refuse_undecodable(sys.argv[1:] if arguments is None else arguments)
             result = command.main(arguments, prog_name=prog_name, standalone_mode=False)
         except click.ClickException as error:
             error.show()
             return error.exit_code
+        except Terminated:
+            click.echo("geoseg: asked to end", err=True)
+            return TERMINATED
         except click.Abort:
             click.echo("geoseg: interrupted", err=True)
             return INTERRUPTED
@@ -57,6 +67,27 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
 
 def _is_text(argument: str) -> bool:
     return all(not "\ud800" <= character <= "\udfff" for character in argument)
+
+
+class Terminated(BaseException):
+    """The system asked the program to end."""
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[None]:
+    """SIGTERM raises `Terminated`, so that what is half-made is cleared away and what is made stays to go on from."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Lines(logging.Handler):

@@ -20,6 +20,9 @@ from geoseg.errors import ConfigError, GeosegError
 if TYPE_CHECKING:
     from geoseg.predict.scene import Prediction
 
+UNREADABLE = 4
+"""The exit code where maps were made of scenes that could not be read everywhere."""
+
 
 @click.command("predict")
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
@@ -37,7 +40,8 @@ def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | N
     """Map the land cover of scenes.
 
     SCENE is any raster GDAL opens. Each gives a class raster, its confidence and a GeoPackage of polygons that opens
-    coloured in QGIS. A scene that fails is reported and the others go on; the exit code is then 1.
+    coloured in QGIS. A scene that fails is reported and the others go on; the exit code is then 1. A run that was
+    stopped goes on where it was when it is started again.
     """
     require_distinct(scenes, folder)
     results = [_mapped(scene, folder, settings) for scene in scenes]
@@ -46,7 +50,9 @@ def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | N
     else:
         for result in results:
             _show(result, with_classes=len(scenes) == 1)
-    return 1 if any(isinstance(result, Failure) for result in results) else 0
+    if any(isinstance(result, Failure) for result in results):
+        return 1
+    return UNREADABLE if any(not isinstance(result, Failure) and result.unreadable for result in results) else 0
 
 
 class Failure:
@@ -87,6 +93,7 @@ def result_as_json(result: Prediction | Failure) -> dict[str, object]:
         "gsd": grid.gsd,
         "classes": [asdict(total) for total in result.classes],
         "seconds": round(result.seconds, 3),
+        "unreadable": result.unreadable,
     }
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 from geoseg.errors import OutputError
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment] # as mypy has no platform in mind
+fcntl: ModuleType | None = importlib.import_module("fcntl") if os.name == "posix" else None
 
 _NAME = "lock"
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}

@@ -31,8 +31,8 @@ class Watch:
         """Remember the rows of a patch."""
         left, right = patch.window.col, patch.window.right
         for number in range(patch.window.height):
-            digest = hashlib.blake2b(np.ascontiguousarray(patch.image[:, number]), digest_size=_ROW_BYTES)
-            digest.update(np.ascontiguousarray(patch.valid[number]))
+            digest = hashlib.blake2b(np.ascontiguousarray(patch.image[:, number]).data, digest_size=_ROW_BYTES)
+            digest.update(np.ascontiguousarray(patch.valid[number]).data)
             self._rows[patch.window.row + number, left, right] = digest.digest()
 
     def lost(self, window: Window) -> None:

@@ -66,7 +66,7 @@ def run_on_cluster(
             client.cancel(list(coming.futures))
 
 
-def _result(future: Future) -> Any:  # noqa: ANN401 - whatever a task gives
+def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - whatever a task gives
     """What a task gave; nothing else holds it afterwards."""
     try:
         return future.result()
@@ -80,14 +80,14 @@ def _taken(waiting: deque[Block], count: int) -> list[Block]:
 
 def _room(client: Client) -> int:
     """Blocks that may be in flight; workers come and go."""
-    return sum(client.nthreads().values()) + _AHEAD
+    return int(sum(client.nthreads().values())) + _AHEAD
 
 
 def _one_at_a_time(client: Client) -> dict[str, float] | None:
     """What a task asks for, so that it is alone on the accelerator of its worker; None where workers tell of none."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     offered = {name for worker in workers for name in worker.get("resources", {})}
-    return next(({name: 1} for name in _RESOURCES if name in offered), None)
+    return next(({name: 1.0} for name in _RESOURCES if name in offered), None)
 
 
 @contextmanager

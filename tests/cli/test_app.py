@@ -100,6 +100,23 @@ def test_the_exit_code_of_a_command_is_that_of_the_program(command, code):
     assert run(["doctor"]) == code
 
 
+def test_a_program_that_is_asked_to_end_clears_up_and_exits_with_143():
+    script = (
+        "import os, signal, sys, click\n"
+        "from geoseg.cli.messages import reported\n"
+        "@click.command()\n"
+        "def command():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        signal.pause()\n"
+        "    finally:\n"
+        "        print('cleared', flush=True)\n"
+        "sys.exit(reported(command, [], prog_name='geoseg'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "cleared\n", "geoseg: asked to end\n")
+
+
 def test_what_geoseg_says_appears_once_on_stderr_as_one_line(command, capsys):
     def warns():
         logging.getLogger("geoseg.raster.scene").warning("%s: no CRS:\nareas are in pixels", "a.tif")

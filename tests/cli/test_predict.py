@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from geoseg.cli.app import run
 from geoseg.config.predict import PredictSettings
 from geoseg.errors import OutputError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.predict.tally import ClassTotal
+from geoseg.predict import scene as scene_module
 from geoseg.predict.scene import Prediction
+from geoseg.predict.tally import ClassTotal
 
 GRID = GeoRef(crs=None, transform=Affine.scale(1, -1), height=4, width=5)
 WATER = ClassTotal(class_id=1, class_name="water", pixels=15, area_m2=150_000.0, confidence=0.93)
@@ -142,3 +144,17 @@ def test_a_wrong_option_is_one_line_before_any_work(calls, capsys):
     assert run(["predict", "a.tif", "--tile", "100"]) == 1
     assert capsys.readouterr() == ("", "geoseg: options: tile: Input should be a multiple of 32 (got 100)\n")
     assert calls == []
+
+
+def test_a_map_with_pixels_that_could_not_be_read_has_an_exit_code_of_its_own(calls, monkeypatch, capsys):
+    whole = scene_module.predict_with
+
+    def with_gaps(scene, *args, **kwargs):
+        return replace(whole(scene, *args, **kwargs), unreadable=7 if "gaps" in scene else 0)
+
+    monkeypatch.setattr(scene_module, "predict_with", with_gaps)
+    assert run(["predict", "gaps.tif", "a.tif", "--on-error", "nodata", "-o", "out", "--json"]) == 4
+    assert [scene["unreadable"] for scene in json.loads(capsys.readouterr().out)["scenes"]] == [7, 0]
+    assert run(["predict", "bad.tif", "gaps.tif"]) == 1
+    assert run(["predict", "a.tif"]) == 0
+    assert len(calls) == 5

@@ -45,9 +45,9 @@ RUNNING, GO = Running(), threading.Event()  # Dask copies functions but not what
 def client():
     """A cluster of two threads in this process."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
-    with LocalCluster(**options, scheduler_kwargs=QUIET, silence_logs=logging.ERROR) as cluster:
-        with Client(cluster) as client:
-            yield client
+    options |= {"scheduler_kwargs": QUIET, "silence_logs": logging.ERROR}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
 
 
 def test_every_result_is_consumed_once(client):
