@@ -69,12 +69,14 @@ def _config_option() -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 def _option(name: str, field: FieldInfo) -> Callable[[Callable[P, R]], Callable[P, R]]:
     flag = name.replace("_", "-")
+    repeatable = isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("repeatable"))
     declaration = f"--{flag}/--no-{flag}" if field.default is True else f"--{flag}"
     return click.option(
         declaration,
         name,
         type=_click_type(field.annotation),
         is_flag=field.annotation is bool,
+        multiple=repeatable,
         default=field.default,
         show_default=field.default not in (None, False, ()),
         expose_value=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from geoseg.errors import ModelError, SceneError
 from geoseg.models.card import ModelCard
-from geoseg.raster.scene import SceneSource, describe_scene
+from geoseg.raster.scene import Access, SceneSource, describe_scene
 
 log = logging.getLogger(__name__)
 
@@ -37,25 +37,31 @@ class _Candidate:
         return (int(gap / math.log(_ALIKE)), more_bands, gap, self.card.gsd, self.name)
 
 
-def match_bands(scene: str | Path, card: ModelCard, bands: Sequence[str] | None) -> SceneSource:
-    """The scene with the bands of a model; `present` are positions among the model's bands.
+def match_bands(
+    scene: str | Path, card: ModelCard, bands: Sequence[str] | None, access: Access | None = None
+) -> SceneSource:
+    """The scene with the bands of a model, in its unit; `present` are positions among the model's bands.
 
     Args:
-        scene: any raster GDAL opens.
+        scene: any raster GDAL opens, an item, a folder, a glob or a list.
         card: of the model.
         bands: those of the scene that stand for all of the model's, or for all but its optional ones; None finds
             them by the model's names.
+        access: what of the scene is masked, and what it may reach.
 
     Raises:
         SceneError: if the scene cannot be read or lacks a band, or the number of bands does not fit.
     """
+    scales = card.normalizer.scales
     if bands is None:
-        return describe_scene(scene, bands=card.bands, optional=card.optional_bands)
+        every, optional = card.bands, card.optional_bands
+        return describe_scene(scene, bands=every, optional=optional, access=access).in_units_of(scales)
     needed = tuple(place for place, band in enumerate(card.bands) if band not in card.optional_bands)
     if len(bands) == len(card.bands):
-        return describe_scene(scene, bands=bands)
+        return describe_scene(scene, bands=bands, access=access).in_units_of(scales)
     if len(bands) == len(needed):
-        return replace(describe_scene(scene, bands=bands), present=needed)
+        source = describe_scene(scene, bands=bands, access=access).in_units_of(scales)
+        return replace(source, present=needed)
     without = f" (or without {', '.join(card.optional_bands)})" if card.optional_bands else ""
     raise SceneError(
         f"--bands names {len(bands)} band(s), model {card.name} takes {len(card.bands)}: "
@@ -63,7 +69,9 @@ def match_bands(scene: str | Path, card: ModelCard, bands: Sequence[str] | None)
     )
 
 
-def choose_card(scene: str | Path, cards: Mapping[str, ModelCard], bands: Sequence[str] | None) -> str:
+def choose_card(
+    scene: str | Path, cards: Mapping[str, ModelCard], bands: Sequence[str] | None, access: Access | None = None
+) -> str:
     """The name of the model that fits a scene best; says which and why at level INFO.
 
     Only models of general land cover are chosen. Of those that take the scene's bands, pixel size and type: the one
@@ -74,17 +82,18 @@ def choose_card(scene: str | Path, cards: Mapping[str, ModelCard], bands: Sequen
         scene: any raster GDAL opens.
         cards: to choose from, by name.
         bands: those of the scene, as the user named them; None finds them by the models' names.
+        access: what of the scene is masked, and what it may reach.
 
     Raises:
         SceneError: if the scene cannot be read.
         ModelError: if no model fits; says what the nearest lacks and what the others take.
     """
-    source = describe_scene(scene, bands=bands)  # a scene that cannot be read is no fault of the models
+    source = describe_scene(scene, bands=bands, access=access)  # a scene that cannot be read is no fault of the models
     general = {name: card for name, card in cards.items() if card.is_general}
     fitting, reasons = [], []
     for name, card in sorted(general.items(), key=lambda entry: (_gap(source, entry[1]), entry[0])):
         try:
-            fitting.append(_Candidate(name=name, card=card, source=_fitted(scene, card, bands)))
+            fitting.append(_Candidate(name=name, card=card, source=_fitted(scene, card, bands, access)))
         except (SceneError, ModelError) as error:
             reasons.append((card, str(error).removeprefix(f"{source.path}: ")))
     if not fitting:
@@ -100,9 +109,9 @@ def _gap(source: SceneSource, card: ModelCard) -> float:
     return 0.0 if gsd is None else abs(math.log(gsd / card.gsd))
 
 
-def _fitted(scene: str | Path, card: ModelCard, bands: Sequence[str] | None) -> SceneSource:
+def _fitted(scene: str | Path, card: ModelCard, bands: Sequence[str] | None, access: Access | None) -> SceneSource:
     """The scene with the bands of a model; raises where they cannot meet."""
-    source = match_bands(scene, card, bands)
+    source = match_bands(scene, card, bands, access)
     card.normalizer.scale_for(source.dtype)
     if source.by_position and card.bands[: len(_CUSTOMARY)] != _CUSTOMARY:
         raise SceneError(

@@ -14,7 +14,8 @@ from geoseg.models.card import ModelCard
 from geoseg.models.zoo import find_model, packaged_models, read_card
 from geoseg.predict.choice import choose_card, match_bands
 from geoseg.predict.overlap import Tiling, choose_tiling
-from geoseg.raster.scene import SceneSource, warn_of
+from geoseg.raster.area import AreaOfInterest
+from geoseg.raster.scene import Access, SceneSource, warn_of
 from geoseg.tiling.grid import TileGrid
 
 log = logging.getLogger(__name__)
@@ -55,15 +56,19 @@ class PredictPlan:
     thresholds: tuple[float, ...]
     """For each class the probability that a pixel needs to be given it."""
 
+    regrids: bool = False
+    """True where the outputs are on the scene's own grid although the model sees another."""
+
+    area: AreaOfInterest | None = None
+    """What of the scene is mapped; None = all of it."""
+
+    corner: tuple[int, int] = (0, 0)
+    """Row and column where the outputs begin, on the grid that they are cut from."""
+
     @property
     def present(self) -> tuple[int, ...]:
         """Positions among the model's bands of those that the scene has."""
         return self.source.present
-
-    @property
-    def regrids(self) -> bool:
-        """True where the outputs are on another grid than the one the model sees."""
-        return self.output == self.source.georef and self.factor != 1
 
 
 def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan:
@@ -76,7 +81,7 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
         ConfigError: if a threshold is for a class that the model does not have.
     """
     model, card = _choose_model(scene, settings)
-    source = match_bands(scene, card, settings.bands)
+    source = match_bands(scene, card, settings.bands, _access(settings))
     warn_of(source)
     _tell_missing(source, card)
     card.normalizer.scale_for(source.dtype)
@@ -88,6 +93,9 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
             "cut it (gdal_translate -srcwin)"
         )
     tiling = choose_tiling(card, settings, model)
+    mapped = source.georef if settings.grid == "scene" else seen
+    area = None if settings.aoi is None else AreaOfInterest.of(settings.aoi)
+    part = mapped.window if area is None else area.on(mapped).bounds
     return PredictPlan(
         source=source,
         model=model,
@@ -95,9 +103,16 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
         factor=factor,
         tiling=tiling,
         grid=tiling.grid(height=seen.height, width=seen.width),
-        output=source.georef if settings.grid == "scene" else seen,
+        output=mapped if area is None else mapped.of_window(part),
         thresholds=_thresholds(card, settings),
+        regrids=settings.grid == "scene" and factor != 1,
+        area=area,
+        corner=(part.row, part.col),
     )
+
+
+def _access(settings: PredictSettings) -> Access:
+    return Access(mask=settings.mask, allow=settings.allow)
 
 
 def _factor(source: SceneSource, card: ModelCard) -> float:
@@ -136,7 +151,7 @@ def _choose_model(scene: str | Path, settings: PredictSettings) -> tuple[Path, M
         path = find_model(settings.model)
         return path, read_card(path)
     cards = {name: read_card(find_model(name)) for name in packaged_models()}
-    name = choose_card(scene, cards, settings.bands)
+    name = choose_card(scene, cards, settings.bands, _access(settings))
     return find_model(name), cards[name]
 
 

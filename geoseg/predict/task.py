@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,8 +25,6 @@ from geoseg.raster.tolerant import TolerantScene
 from geoseg.raster.watch import Watch, WatchedScene
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
-
-_INTERPOLATED = 2  # model pixels around the wanted ones that a pixel of the scene's grid is interpolated from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +136,7 @@ class BlockTask:
         """The tiles of a block on the grid that the model sees, which is that of `georef`."""
         if self.area is None:
             return TiledBlock(grid=self.grid, window=block)
-        margin = _INTERPOLATED if self.regrids else 0
+        margin = math.ceil(max(1.0, 1 / self.factor)) + 1 if self.regrids else 0  # of which a pixel of blocks is made
         return TiledBlock(grid=self.grid, window=block, wanted=AreaOnGrid(self.area, georef, margin))
 
     def _size(self, engine: Engine) -> int:
