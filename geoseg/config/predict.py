@@ -262,7 +262,7 @@ class PredictSettings(VectorFields, MapFields):
     on_error: OnError = Field(
         default="stop",
         description="What becomes of pixels that cannot be read, where a file is damaged: stop with an error, or take "
-        "them as nodata, warn, and end with exit code 3.",
+        "them as nodata, warn, and end with exit code 4.",
     )
     restart: bool = Field(
         default=False, description="Compute everything anew, also the blocks that a run that was stopped has left."
