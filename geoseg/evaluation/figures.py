@@ -14,11 +14,9 @@ from geoseg.evaluation.scores import Evaluation
 _MOST_LABELLED = 20  # classes whose cells have room for a number
 _DARK = 0.6
 _GREEN, _GREY = "#1b7837", "#7f7f7f"
-_AS_IT_IS = {"text.parse_math": False}
-"""A dollar in a name begins no formula."""
 
 
-@rc_context(_AS_IT_IS)
+@rc_context({"text.parse_math": False})  # a dollar in the name of a class begins no formula
 def confusion_png(evaluation: Evaluation) -> bytes:
     """The confusion matrix: what each class of the reference was mapped as, per cent of its pixels."""
     counts, names = evaluation.confusion.counts, evaluation.class_names

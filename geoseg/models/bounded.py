@@ -93,11 +93,11 @@ def _counting(account: _Account) -> Callable[[nn.Module, str, Tensor | None], No
     return count
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
     """Looks at what every operation gives."""
 
     def __init__(self, account: _Account) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # torch's
         self._account = account
 
     def __torch_dispatch__(

@@ -99,8 +99,8 @@ def _trusted(path: Path, archive: zipfile.ZipFile) -> Mapping[str, zipfile.ZipIn
     if doubled:
         raise ModelError(f"{path}: holds {doubled[0]!r} twice: do not trust it")
     for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
+        place = PurePosixPath(member.filename.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts:
             raise ModelError(f"{path}: member {member.filename!r} points outside the archive: do not trust it")
     read = {member.filename: member for member in members}
     for name in (CARD_FILE, WEIGHTS_FILE, *_OPTIONAL_FILES):

@@ -26,7 +26,12 @@ log = logging.getLogger(__name__)
 
 _PARQUET = (".parquet", ".geoparquet")
 _SQLITE, _TEXT = (b"SQLite format 3\0",), (b"{", b"[", b"<")
-_SIGNATURES = {".gpkg": _SQLITE, ".sqlite": _SQLITE, ".shp": (b"\0\0\x27\x0a",), ".fgb": (b"fgb",)}
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    ".gpkg": _SQLITE,
+    ".sqlite": _SQLITE,
+    ".shp": (b"\0\0\x27\x0a",),
+    ".fgb": (b"fgb",),
+}
 _SIGNATURES |= {".geojson": _TEXT[:2], ".json": _TEXT[:2], ".gml": _TEXT[2:], ".kml": _TEXT[2:]}
 """What a file of an ending begins with: GDAL goes by the contents, whatever the name says."""
 

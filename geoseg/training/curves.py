@@ -15,10 +15,6 @@ _COLUMNS = ("iteration", "seconds", "loss", "learning_rate", "waiting", "val_mea
 _MOST_SOURCES = 10  # as many colours as can be told apart
 
 
-NAMES_AS_THEY_ARE = {"text.parse_math": False}
-"""For matplotlib: a dollar in the name of a class begins no formula."""
-
-
 def metrics_table(records: Records) -> list[list[object]]:
     """One row for each logged step, after the names of the columns; the last ones are mean IoU by source.
 
@@ -36,7 +32,7 @@ def metrics_table(records: Records) -> list[list[object]]:
     return table
 
 
-@rc_context(NAMES_AS_THEY_ARE)
+@rc_context({"text.parse_math": False})  # a dollar in the name of a class begins no formula
 def draw_curves(records: Records) -> Figure:
     """Loss, learning rate and validation mean IoU by iteration, the last also by source."""
     figure = Figure(figsize=(7, 7), layout="constrained")

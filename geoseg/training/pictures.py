@@ -21,7 +21,6 @@ from geoseg.classes import ClassMap
 from geoseg.data.chips import IGNORED
 from geoseg.data.confusion import ConfusionMatrix
 from geoseg.models.calibration import Calibration
-from geoseg.training.curves import NAMES_AS_THEY_ARE
 from geoseg.training.judging import SourceKey, View, calibrated
 from geoseg.training.scoring import SourceScore
 
@@ -51,7 +50,7 @@ def confusion_table(scores: Scores) -> list[list[object]]:
     return table
 
 
-@rc_context(NAMES_AS_THEY_ARE)
+@rc_context({"text.parse_math": False})  # a dollar in the name of a class begins no formula
 def draw_confusion(scores: Scores) -> Figure:
     """A panel for each source: share of the pixels of a reference class (row) that were decided as a class (column)."""
     cols = min(2, len(scores)) or 1
@@ -124,7 +123,7 @@ class SampleBoard:
         return tuple(view for _, kept in sorted(self._kept.items()) for _, view in kept)[:_MOST_SAMPLES]
 
 
-@rc_context(NAMES_AS_THEY_ARE)
+@rc_context({"text.parse_math": False})  # a dollar in the name of a class begins no formula
 def draw_samples(
     views: Sequence[View],
     legend: ClassMap,
