@@ -58,8 +58,8 @@ class Tiling:
         if self.difference is None:
             return "not measured: the model package says nothing of its context"
         return (
-            f"about {self.difference:.1%} of the labels may differ from one pass over the whole scene, near the edges of "
-            "tiles (measured on noise)"
+            f"about {self.difference:.1%} of the labels may differ from one pass over the whole scene, near the edges "
+            "of tiles (measured on noise)"
         )
 
     def grid(self, *, height: int, width: int) -> TileGrid:
