@@ -44,18 +44,12 @@ class QualityRule:
         found = [_ENTRY.fullmatch(entry.strip()) for entry in wanted.split(",")]
         if not band.strip() or not equals or not all(found):
             raise SceneError(f"--mask {text}: write BAND=3,8-10 or BAND=bit:3,bit:4, or a file in place of BAND")
-        values: set[int] = set()
-        bits = 0
-        for entry in found:
-            if entry is None:
-                continue
-            if entry["bit"]:
-                bits |= 1 << int(entry["bit"])
-            else:
-                low, high = int(entry["low"]), int(entry["high"] or entry["low"])
-                values.update(range(low, min(high, _LARGEST) + 1))
-        if max(values, default=0) > _LARGEST or bits >= 1 << _BITS:
+        spans = [(int(each["low"]), int(each["high"] or each["low"])) for each in found if each and each["low"]]
+        places = [int(each["bit"]) for each in found if each and each["bit"]]
+        if max((high for _, high in spans), default=0) > _LARGEST or max(places, default=0) >= _BITS:
             raise SceneError(f"--mask {text}: values reach {_LARGEST} and bits {_BITS - 1}: write smaller ones")
+        values = {value for low, high in spans for value in range(low, high + 1)}
+        bits = sum(1 << place for place in set(places))
         return cls(band.strip(), tuple(sorted(values)), bits)
 
     def marks(self, numbers: NDArray[np.generic]) -> NDArray[np.bool_]:
