@@ -38,7 +38,14 @@ class Running:
             self.now -= 1
 
 
-RUNNING, GO = Running(), threading.Event()  # Dask copies functions but not what is in their modules
+RUNNING, GO = [Running()], threading.Event()  # Dask copies functions but not what is in their modules
+
+
+@pytest.fixture
+def running():
+    """Computations from now on; those of earlier tests may still end."""
+    RUNNING[0] = Running()
+    return RUNNING[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,20 +83,20 @@ def test_a_slow_block_does_not_keep_others_from_being_consumed(client):
 
 
 def counted(block):
-    RUNNING.begin()
+    running = RUNNING[0]
+    running.begin()
     time.sleep(0.005)
-    RUNNING.end()
+    running.end()
     return block
 
 
-def test_few_results_wait_for_a_slow_consumer(client):
-    RUNNING.__init__()
+def test_few_results_wait_for_a_slow_consumer(client, running):
     consumed, most = 0, 0
 
     def consume(_):
         nonlocal consumed, most
         time.sleep(0.01)
-        most = max(most, RUNNING.begun - consumed)
+        most = max(most, running.begun - consumed)
         consumed += 1
 
     run_on_cluster(counted, consume, list(range(40)), client)
@@ -107,33 +114,30 @@ def test_the_scheduler_keeps_nothing(client):
 
 
 def fails_at_three(block):
-    RUNNING.begin()
+    RUNNING[0].begin()
     if block == 3:
         raise SceneError("block 3 cannot be read")
     return block
 
 
 @pytest.mark.parametrize("where", ["compute", "consume"])
-def test_an_error_comes_through_and_ends_the_work(client, where):
-    RUNNING.__init__()
+def test_an_error_comes_through_and_ends_the_work(client, running, where):
     compute, consume = (fails_at_three, id) if where == "compute" else (counted, fails_at_three)
     with pytest.raises(SceneError, match="block 3"):
         run_on_cluster(compute, consume, list(range(100)), client)
-    assert RUNNING.begun < 20
+    assert running.begun < 20
 
 
-def test_where_workers_have_an_accelerator_a_block_is_alone_on_it():
-    RUNNING.__init__()
+def test_where_workers_have_an_accelerator_a_block_is_alone_on_it(running):
     options = {"n_workers": 1, "threads_per_worker": 4, "processes": False, "dashboard_address": None}
     with LocalCluster(**options, resources={"GPU": 1}, scheduler_kwargs=QUIET) as cluster, Client(cluster) as client:
         run_on_cluster(counted, lambda _: None, list(range(8)), client)
-    assert (RUNNING.begun, RUNNING.most) == (8, 1)
+    assert (running.begun, running.most) == (8, 1)
 
 
-def test_where_workers_have_none_they_compute_as_many_blocks_as_they_have_threads(client):
-    RUNNING.__init__()
+def test_where_workers_have_none_they_compute_as_many_blocks_as_they_have_threads(client, running):
     run_on_cluster(counted, lambda _: None, list(range(30)), client)
-    assert RUNNING.most == 2
+    assert running.most == 2
 
 
 def test_where_the_dashboard_is_and_how_many_compute_is_logged(client, caplog):
