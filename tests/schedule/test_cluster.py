@@ -48,7 +48,7 @@ def running():
     return RUNNING[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client():
     """A cluster of two threads in this process."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
