@@ -285,7 +285,7 @@ def test_geoseg_maps_as_one_pass_over_the_scene_does_and_forward_computes_every_
 def test_an_arm_in_a_process_of_its_own_tells_time_and_memory_and_how_it_ended(job, tmp_path):
     scene = ground(tmp_path)
     with Worker(job) as worker:
-        found = worker.opening | worker.map(scene)
+        found = worker.ready() | worker.map(scene)
         broken = [worker.map(tmp_path / "missing.tif") for _ in range(2)]
     assert 0 < found["imports_mb"] < found["peak_mb"]
     with rasterio.open(found["labels"]) as dataset:

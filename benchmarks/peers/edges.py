@@ -60,7 +60,7 @@ def decoded_table(template: Job, scene: Path, only: tuple[str, ...]) -> None:
     for label, job in jobs.items():
         for cache in (16, None):
             with Worker(replace(job, cache_mb=cache)) as worker:
-                found = worker.opening | worker.map(scene) | {"cache_mb": cache}
+                found = worker.ready() | worker.map(scene) | {"cache_mb": cache}
             lines = (Path(job.folder) / "reads.log").read_text().splitlines()
             found["decoded_ratio"] = decoded_ratio(blocks, noted_reads(lines))
             click.echo(f"  {label}, cache {cache or 'default'}: {_decoded(found)}", err=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -110,13 +111,17 @@ class Compiled:
         self._queues: dict[tuple[int, int], Any] = {}
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        found = torch.empty((len(inputs), self._classes, *inputs.shape[2:]))
+        found = np.empty((len(inputs), self._classes, *inputs.shape[2:]), dtype=np.float32)
+
+        def keep(request: Any, place: int) -> None:
+            found[place] = request.get_output_tensor(0).data[0]
+
         queue = self._queue((inputs.shape[2], inputs.shape[3]))
-        queue.set_callback(lambda request, place: found[place].copy_(_output(request)))
+        queue.set_callback(keep)
         for place in range(len(inputs)):
             queue.start_async({0: inputs[place : place + 1].contiguous().numpy()}, place)
         queue.wait_all()
-        return found
+        return torch.from_numpy(found)
 
     def _queue(self, shape: tuple[int, int]) -> Any:
         """Requests for tiles of that shape."""
@@ -136,10 +141,6 @@ class Decided(nn.Module):
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return self._decided(logits)
-
-
-def _output(request: Any) -> torch.Tensor:
-    return torch.from_numpy(request.get_output_tensor(0).data)[0]
 
 
 def quiet_openvino() -> Any:

@@ -59,7 +59,7 @@ def mapped(job: Job, scenes: Path, side: int) -> Found:
     """One run in a process of its own."""
     scene = repeated(scenes / f"scene_{side}.tif", side)
     with Worker(job) as worker:
-        found = worker.opening | worker.map(scene) | {"side": side}
+        found = worker.ready() | worker.map(scene) | {"side": side}
     click.echo(f"  {side} px {job.arm.label}: {told(found)}", err=True)
     return found
 

@@ -79,7 +79,7 @@ def contest(asked: Contest) -> None:
     whole = jobs_of([WHOLE], asked.template)
     with Worker(whole[WHOLE.label]) as worker:
         click.echo(f"  the whole scene in one pass, for its labels: {asked.side} px", err=True)
-        answers[WHOLE.label] = [worker.opening | worker.map(asked.scene)]
+        answers[WHOLE.label] = [worker.ready() | worker.map(asked.scene)]
     click.echo(markdown(_HEADERS, rows(jobs, answers, asked)))
     click.echo(f"\n{keep(asked.table, jobs | whole, answers, side=asked.side)}")
 

@@ -39,7 +39,7 @@ class Worker:
         """
         self._job, self._patience = job, patience
         self._process: subprocess.Popen[str] | None = None
-        self.opening: Found = {}
+        self._opening: Found | None = None
 
     def __enter__(self) -> Self:
         folder = Path(self._job.folder)
@@ -65,7 +65,6 @@ class Worker:
                 text=True,
                 env=environment,
             )
-        self.opening = self._answer()
         return self
 
     def __exit__(
@@ -84,9 +83,17 @@ class Worker:
         if process.stdout is not None:
             process.stdout.close()
 
+    def ready(self) -> Found:
+        """What the process holds after its imports and a small scene; waits until it is ready."""
+        if self._opening is None:
+            self._opening = self._answer()
+        return self._opening
+
     def map(self, scene: Path, name: str = "labels.tif") -> Found:
         """Map a scene; figures, or `failed`: killed, timeout or the error."""
         process = self._process
+        if "failed" in self.ready():
+            return self.ready()
         if process is None or process.stdin is None or process.poll() is not None:
             return self._ended()
         process.stdin.write(json.dumps({"scene": str(scene), "out": str(Path(self._job.folder) / name)}) + "\n")
@@ -110,8 +117,6 @@ class Worker:
         return {"failed": f"no answer in {self._patience:.0f} s"} if late.is_set() else self._ended()
 
     def _ended(self) -> Found:
-        if "failed" in self.opening:
-            return self.opening
         lines = (Path(self._job.folder) / "stderr.txt").read_text().strip().splitlines()
         killed = self._job.limit_gb is not None or (self._process is not None and self._process.returncode == -9)
         return {"failed": "killed" if killed or not lines else lines[-1][:200]}
@@ -121,15 +126,19 @@ def in_turns(jobs: dict[str, Job], scene: Path, *, repeats: int, patience: float
     """Each arm maps the scene `repeats` times, in turns, in its own process; by label the answers."""
     answers: dict[str, list[Found]] = {label: [] for label in jobs}
     with ExitStack() as stack:
-        workers = {}
+        workers: dict[str, Worker] = {}
         for label, job in jobs.items():
             click.echo(f"  starting {label}", err=True)
+            if len(workers) > 1:  # two start at a time
+                list(workers.values())[-2].ready()
             workers[label] = stack.enter_context(Worker(job, patience=patience))
+        for worker in workers.values():
+            worker.ready()
         for turn in range(repeats):
             for label, worker in workers.items():
                 if answers[label] and "failed" in answers[label][-1]:
                     continue
-                found = worker.opening | worker.map(scene)
+                found = worker.ready() | worker.map(scene)
                 answers[label].append(found)
                 click.echo(f"  {turn + 1}/{repeats} {label}: {told(found)}", err=True)
     return answers
