@@ -15,9 +15,11 @@ image=localhost/geoseg:cpu
 mkdir -p "$work/overlay/lower" "$work/overlay/upper" "$work/overlay/work" "$work/overlay/mount"
 overlay="lowerdir=$work/overlay/lower,upperdir=$work/overlay/upper,workdir=$work/overlay/work"
 storage=vfs
+cached=--layers=false
 if mount -t overlay overlay -o "$overlay" "$work/overlay/mount" 2> /dev/null; then
     umount "$work/overlay/mount"
     storage=overlay
+    cached=--layers  # what did not change is not built again
 fi
 rm -rf "$work/overlay"
 
@@ -29,8 +31,10 @@ said() { echo "--- $(date +%T) $*"; }
 if ! containers inspect --type image "$base" > /dev/null 2>&1; then
     said "base image $base"
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$work/base" > "$work/base.log"
-    rm -rf "$work/base/var/cache/apt/archives" "$work/base/usr/share/doc" "$work/base/usr/share/man"
-    mkdir -p "$work/base/var/cache/apt/archives/partial"
+    for folder in var/cache/apt/archives var/lib/apt/lists usr/share/doc usr/share/locale usr/share/man; do
+        rm -rf "$work/base/$folder"
+        mkdir -p "$work/base/$folder/partial"
+    done
     tar -C "$work/base" -cf "$work/base.tar" .
     container=$(containers from scratch)
     containers add -q "$container" "$work/base.tar" /
@@ -45,7 +49,7 @@ places=$("$python" "$source/docker/pip_settings.py" "$work/pip.conf")
 for path in $places; do
     set -- "$@" --volume "$path:$path:ro"
 done
-containers build --isolation chroot --build-arg "BASE=$base" --secret "id=pip,src=$work/pip.conf" "$@" \
+containers build --isolation chroot "$cached" --build-arg "BASE=$base" --secret "id=pip,src=$work/pip.conf" "$@" \
     --target cpu --tag "$image" --file "$source/docker/Dockerfile" "$source"
 rm "$work/pip.conf"
 containers images "$image"
