@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from geoseg.cli.app import run
+from geoseg.predict import memory_bound, rehearsal
+from geoseg.predict.rehearsal import Rehearsal
+
+FEW = Rehearsal(
+    engine="torch",
+    threads=2,
+    height=224,
+    width=224,
+    peak=600_000_000,
+    settled=400_000_000,
+    device_peak=3_000_000_000,
+    speed=2.0,
+    start_seconds=3.0,
+)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Replace the measurement; it remembers whether it was to be made anew."""
+    made = []
+
+    def rehearsal_of(_plan, _settings, *, threads=None, anew=False):
+        made.append(anew)
+        return FEW if threads is None else FEW.model_copy(update={"threads": threads})
+
+    monkeypatch.setattr(memory_bound, "rehearsal_of", rehearsal_of)
+    return made
+
+
+@pytest.fixture
+def scene(write_scene):
+    return str(write_scene(np.ones((3, 100, 300), dtype=np.uint8)))
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_plan_says_what_a_run_needs(scene, tiny_model, capsys):
+    assert run(["plan", scene, "--model", str(tiny_model), "--no-vector", "--overlap", "32"]) == 0
+    said = capsys.readouterr().out
+    lines = dict(line.strip().split("  ", 1) for line in said.splitlines()[1:])
+    assert said.startswith(scene)
+    assert list(lines) == [
+        *("model", "size", "tiles", "computed", "seams", "blocks", "memory", "memory of the GPU", "time", "outputs"),
+        "disk",
+    ]
+    assert "300 x 100 px" in lines["size"]
+    assert "at most 27, 64 px sharing 32 px" in lines["tiles"]
+    assert "(at most)" in lines["memory"]
+    assert "3.00 GB" in lines["memory of the GPU"]
+
+
+@pytest.mark.usefixtures("asked")
+def test_as_json_it_is_plain_values(scene, tiny_model, capsys):
+    assert run(["plan", scene, "--model", str(tiny_model), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["scenes"]
+    assert (found["model"], found["engine"], found["threads"]) == ("tiny", "torch", 2)
+    assert found["memory_bytes"] > FEW.peak
+    assert not found["memory_is_bound"]
+    assert found["computed_pixels"] >= found["scene_pixels"] == 30_000
+    assert found["block_widths"] == [300]
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_scene_that_cannot_be_planned_is_reported_and_the_others_go_on(scene, tiny_model, capsys, tmp_path):
+    assert run(["plan", str(tmp_path / "none.tif"), scene, "--model", str(tiny_model)]) == 1
+    said = capsys.readouterr()
+    assert scene in said.out
+    assert "none.tif" in said.err
+
+
+@pytest.mark.usefixtures("asked")
+def test_memory_that_no_run_keeps_to_is_refused(scene, tiny_model, capsys):
+    assert run(["plan", scene, "--model", str(tiny_model), "--max-memory", "1MB"]) == 1
+    assert "does not fit into --max-memory 1 MB" in capsys.readouterr().err
+
+
+def test_calibrate_measures_again(asked, scene, tiny_model):
+    assert run(["plan", scene, "--model", str(tiny_model)]) == 0
+    assert run(["plan", scene, "--model", str(tiny_model), "--calibrate"]) == 0
+    assert asked == [False, True]
+
+
+def test_planning_loads_no_torch():
+    code = "import sys, geoseg.cli.plan; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_measured_is_told_before(scene, tiny_model, capsys, monkeypatch):
+    monkeypatch.setattr(rehearsal, "_answer", lambda *_: FEW.model_dump(mode="json"))
+    for line in ("tiny on a few tiles", ""):
+        assert run(["plan", scene, "--model", str(tiny_model), "--tile", "96"]) == 0
+        assert line in capsys.readouterr().err
