@@ -58,21 +58,18 @@ class Batch:
     """Tiles for one call of the network. Its shape never changes inside a run."""
 
     images: NDArray[np.generic]
-    """(n, bands, tile, tile); after the last tile zeros."""
+    """(n, bands, tile, tile); zeros after the last tile, and beyond tiles that are cut short."""
 
     usable: NDArray[np.bool_]
-    """(n, tile, tile); after the last tile False."""
+    """(n, tile, tile); there False."""
 
     tiles: tuple[Tile, ...]
     """Those in it, at most n, in row-major order."""
 
 
 def batches(scene: SceneReader, block: TiledBlock, *, batch_size: int) -> Iterator[Batch]:
-    """Batches of the tiles that touch a block and hold any valid pixel, one made ahead of the consumer.
-
-    Their shape is one only where the grid cuts no tile short.
-    """
-    return read_ahead(_in_batches(tiles(scene, block), batch_size))
+    """Batches of the tiles that touch a block and hold any valid pixel, one made ahead of the consumer."""
+    return read_ahead(_in_batches(tiles(scene, block), batch_size, block.grid.tile))
 
 
 def tiles(scene: SceneReader, block: TiledBlock) -> Generator[Tile, None, None]:
@@ -128,21 +125,22 @@ def _span(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Window:
     return Window.between(int(rows.min()), int(rows.max()) + 1, int(cols.min()), int(cols.max()) + 1)
 
 
-def _in_batches(every: Iterator[Tile], size: int) -> Iterator[Batch]:
+def _in_batches(every: Iterator[Tile], size: int, side: int) -> Iterator[Batch]:
     held: list[Tile] = []
     for tile in every:
         held.append(tile)
         if len(held) == size:
-            yield _batch(held, size)
+            yield _batch(held, size, side)
             held = []
     if held:
-        yield _batch(held, size)
+        yield _batch(held, size, side)
 
 
-def _batch(held: list[Tile], size: int) -> Batch:
-    first = held[0]
-    images = np.zeros((size, *first.image.shape), dtype=first.image.dtype)
-    usable = np.zeros((size, *first.usable.shape), dtype=np.bool_)
+def _batch(held: list[Tile], size: int, side: int) -> Batch:
+    image = held[0].image
+    images = np.zeros((size, len(image), side, side), dtype=image.dtype)
+    usable = np.zeros((size, side, side), dtype=np.bool_)
     for place, tile in enumerate(held):
-        images[place], usable[place] = tile.image, tile.usable
+        height, width = tile.window.shape
+        images[place, :, :height, :width], usable[place, :height, :width] = tile.image, tile.usable
     return Batch(images=images, usable=usable, tiles=tuple(held))

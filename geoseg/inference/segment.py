@@ -88,6 +88,7 @@ def _strips_on_device(scene: SceneReader, block: TiledBlock, engine: Engine, bat
             for place, tile in enumerate(batch.tiles):
                 while coming and coming[0] <= tile.window.row:
                     yield from blender.finish(coming.pop(0))
-                blender.add(tile.window, probabilities[place], tile.valid)
+                height, width = tile.window.shape
+                blender.add(tile.window, probabilities[place, :, :height, :width], tile.valid)
         for row in [*coming, block.window.bottom]:
             yield from blender.finish(row)

@@ -32,8 +32,8 @@ _SHARE_READ = 0.02
 
 def warn_of_shift(plan: PredictPlan) -> None:
     """Log a warning where the numbers of a scene are far from those that the model was trained on. Never fails."""
-    seen = plan.grid.scene
-    count = min(_MOST, max(_FEWEST, int(_SHARE_READ * seen.height * seen.width / _SIDE**2)))
+    georef, block = plan.source.georef, max(plan.source.storage_rows, _SIDE)
+    count = min(_MOST, max(_FEWEST, int(_SHARE_READ * georef.height * georef.width / block**2)))  # each decodes a block
     try:
         remark = shift_remark(plan, sample_plans([plan], side=_SIDE, count=count, seed=0), _reference_of(plan))
     except GeosegError:

@@ -91,6 +91,18 @@ def test_batches_have_one_shape_and_leave_out_empty_tiles(fake_scene):
     assert not last.images[len(last.tiles) :].any()
 
 
+def test_tiles_that_are_cut_short_fill_a_corner_of_their_place(fake_scene):
+    scene = a_scene(fake_scene, 100, 100)
+    grid = TileGrid(height=100, width=100, tile=64, overlap=0, edge_step=32)
+    (batch,) = batches(scene, TiledBlock(grid=grid, window=grid.scene), batch_size=4)
+    assert batch.images.shape == (4, 2, 64, 64)
+    for place, tile in enumerate(batch.tiles):
+        height, width = tile.window.shape
+        assert np.array_equal(batch.images[place, :, :height, :width], tile.image)
+        assert not batch.usable[place, height:].any()
+        assert not batch.usable[place, :, width:].any()
+
+
 def test_a_scene_of_nodata_has_no_batches(fake_scene):
     scene = a_scene(fake_scene, 100, 100)
     scene.valid[:] = False
