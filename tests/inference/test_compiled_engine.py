@@ -87,6 +87,7 @@ def test_another_device_than_a_cpu_is_refused(tiny_model):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch's compiler imports what torch deprecates
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler: apt-get install g++")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_threads_that_ask_at_once_get_the_bits_of_one(package, monkeypatch, precision):
