@@ -35,6 +35,7 @@ from geoseg.vector.vectorize import ClassRasters, vectorize
 
 log = logging.getLogger(__name__)
 
+_WILD = re.compile(r"(^|/)[^/]*[*\[].*")
 _ODD = re.compile(r"[^\w.-]+")  # in the name of a scene that is no file, such as NETCDF:"file.nc":variable
 Progress = Callable[[str, int, int], None]
 
@@ -87,7 +88,7 @@ def predict_scene(
     """Map the land cover of a scene: a class raster, its confidence, and polygons in a GeoPackage.
 
     Args:
-        scene: any raster GDAL opens.
+        scene: any raster GDAL opens, a STAC item, a folder, glob or list (.txt) of band files or of tiles.
         output: folder for the layers; by default `<stem>_geoseg` beside the scene.
         progress: called with what is being done, how much of it is done, and how much there is.
         options: the settings of `geoseg predict`, by the same names (see `PredictSettings`).
@@ -186,7 +187,8 @@ def _target(scene: str | Path, output: str | Path | None) -> tuple[Path, str]:
     if path.exists():
         beside, stem = path.parent, "".join("_" if has_hidden_characters(part) else part for part in path.stem)
     else:
-        name = Path(str(scene).split("?", maxsplit=1)[0]).name
+        folder = _WILD.sub("", str(scene))  # of a glob
+        name = Path(folder.split("?", maxsplit=1)[0] or Path.cwd()).name
         beside, stem = Path(), _ODD.sub("_", name if ":" in name else Path(name).stem)
     return Path(output) if output is not None else beside / f"{stem}_geoseg", stem
 

@@ -113,12 +113,12 @@ class AreaOnGrid:
         around = Window.between(
             window.row - self.margin, window.bottom + self.margin, window.col - self.margin, window.right + self.margin
         )
-        inside = _burnt(self.area, self.georef).read(around) == _INSIDE
+        inside = np.asarray(_burnt(self.area, self.georef).read(around) == _INSIDE)
         if not self.margin:
             return inside
         wide = ndimage.binary_dilation(inside, np.ones((2 * self.margin + 1,) * 2, dtype=np.bool_))
         kept = np.asarray(wide[window.slices_in(around)])
-        return kept & _inside(window, self.georef)
+        return np.asarray(kept & _inside(window, self.georef))
 
     @property
     def bounds(self) -> Window:
