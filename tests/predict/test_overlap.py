@@ -60,7 +60,7 @@ def test_what_nobody_asked_for_computes_little(tiling_of, factor, radius):
     tiling = tiling_of(scaled(factor, radius))
     assert tiling.computed <= MOST_COMPUTED or tiling.overlap == 32
     assert tiling == tiling_of(scaled(factor, radius), overlap="auto")
-    assert tiling.difference <= TOLERANCE or tiling.computed >= (320 / 288) ** 2
+    assert tiling.difference <= TOLERANCE or tiling.computed >= (384 / 352) ** 2
 
 
 def test_a_margin_as_wide_as_the_radius_is_taken_where_the_overlap_holds_it_twice(tiling_of):
