@@ -39,8 +39,8 @@ UNREADABLE = 4
 def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | None, *, as_json: bool) -> int:
     """Map the land cover of scenes.
 
-    SCENE is any raster GDAL opens, a STAC item, or a folder, a glob in quotes or a list (.txt) of files: one per band, or
-    the tiles of a mosaic. Each gives a class raster, its confidence and a GeoPackage of polygons that opens
+    SCENE is any raster GDAL opens, a STAC item, or a folder, a glob in quotes or a list (.txt) of files: one per band,
+    or the tiles of a mosaic. Each gives a class raster, its confidence and a GeoPackage of polygons that opens
     coloured in QGIS. A scene that fails is reported and the others go on; the exit code is then 1. A run that was
     stopped goes on where it was when it is started again.
     """
