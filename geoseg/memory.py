@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _ARENA_MAX = -8  # of mallopt, see malloc.h of glibc
+_FORGET_PEAK = "5"
 _STATUS = Path("/proc/self/status")
 
 
@@ -23,6 +25,12 @@ def peak_bytes() -> int:
 def resident_bytes() -> int:
     """Memory that it has now, bytes; the most where the system does not tell."""
     return _of_status("VmRSS") if _STATUS.exists() else peak_bytes()
+
+
+def forget_peak() -> None:
+    """Let `peak_bytes` begin anew, where the system allows it (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text(_FORGET_PEAK, encoding="ascii")
 
 
 def one_heap() -> None:

@@ -1,7 +1,7 @@
 """Tiles of a scene, one by one or in batches of one fixed shape, read ahead in a thread. Knows nothing of networks.
 
 Each storage block is decoded once: rows are read in whole storage-block rows and kept while a tile still needs
-them. Tiles inside the scene are views of these rows; pixels outside are reflected at its edges and never wanted.
+them. Tiles are copies, so that rows can go; pixels outside are reflected at its edges and never wanted.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def reflected(start: int, stop: int, size: int) -> NDArray[np.int64]:
 def _cut(rows: Rows, window: Window, block: TiledBlock) -> Tile:
     if rows.window.intersect(window) == window:
         patch = rows.part(window)
-        image, usable = patch.image, patch.valid
+        image, usable = patch.image.copy(), patch.valid.copy()  # views would keep all the rows
         inside = usable
     else:
         scene = block.grid.scene

@@ -24,7 +24,7 @@ _FINE_PIXELS = 16 * 2**20  # read at a time where the model sees other pixels
 _FINE_BYTES = 16  # of each, for the sums
 _REGRIDDED = 2**21  # pixels at a time
 _MARGIN, _SLACK = 1.04, 24 * 2**20  # what the C library makes of it
-_POLYGONS = (40 * 2**20, 25 * 2**10, 0.22)  # bytes: always, per column, per pixel
+_POLYGONS = (96 * 2**20, 26 * 2**10, 0.25)  # bytes: always, per column, per pixel
 _POLYGON_SECONDS, _COG_SECONDS = 50e-9, 30e-9  # a pixel
 _BESIDE = 1.1  # time of a run by that of its network
 _LAYER_BYTES = {"classes": 0.12, "confidence": 0.7, "probabilities": 0.5, "polygons": 0.8}
@@ -211,7 +211,8 @@ def raster_memory(
         classes=shape.classes,
         with_probabilities=shape.with_probabilities,
     )
-    one = rehearsal.peak - block_bytes(few, rehearsal.width) // 2 + block_bytes(shape, min(width, plan.grid.width))
+    mapping = rehearsal.peak - block_bytes(few, rehearsal.width) // 2 + block_bytes(shape, min(width, plan.grid.width))
+    one = max(rehearsal.loaded_peak, mapping)
     return round(_MARGIN * one * (max(1, settings.workers))) + _SLACK
 
 

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _USUAL_BYTES = 384 * 2**20
 _NARROWEST = 8192  # columns of a block where nobody asks for less memory: more is done twice in narrower ones
+_WIDEST = 32_768  # of a scene that stores rows whole: each block would decode all of them
 _BLOCK_PIXELS = 4 * 2**20  # of a block that this process computes: a few seconds
 _STORED = 512
 _ALIGNED = 512
@@ -84,7 +85,7 @@ def estimate_of(plan: PredictPlan, settings: PredictSettings, *, anew: bool = Fa
 
 
 def usual_width(shape: Shape) -> int:
-    """Columns of a block where nobody asks: so many that they need a few hundred megabytes, 8192 to 16384."""
+    """Columns of a block where nobody asks: so many that they need a few hundred megabytes, 8192 to 11264."""
     per_column = (block_bytes(shape, 2 * _NARROWEST) - block_bytes(shape, _NARROWEST)) / _NARROWEST
     wide = int(_USUAL_BYTES / max(per_column, 1))
     return min(max(wide, _NARROWEST), MAX_BLOCK_WIDTH)
@@ -127,7 +128,7 @@ def _cuts(plan: PredictPlan, most: int) -> tuple[int, ...]:
         count = -(-width // most)
         return tuple(width * number // count // _ALIGNED * _ALIGNED for number in range(1, count))
     stored = max(1, round(storage_cols(plan.source) / plan.factor))
-    if stored >= plan.grid.width and width <= 2 * MAX_BLOCK_WIDTH and most >= MAX_BLOCK_WIDTH:
-        return ()  # rows are stored whole: every block would decode all of them
+    if stored >= plan.grid.width and width <= _WIDEST and most >= _NARROWEST:
+        return ()
     placed = Window(row=down, col=across, height=plan.output.height, width=width)
     return tuple(cut - across for cut in column_cuts(plan.grid, placed, storage_cols=stored, most=most))

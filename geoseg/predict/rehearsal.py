@@ -54,8 +54,11 @@ class Rehearsal(BaseModel):
 
     width: PositiveInt
 
+    loaded_peak: PositiveInt
+    """Most memory of the process until network and engine were ready, bytes."""
+
     peak: PositiveInt
-    """Most memory of the process until the rasters were written, bytes."""
+    """Most from then until the rasters were written."""
 
     settled: PositiveInt
     """Its memory after that."""

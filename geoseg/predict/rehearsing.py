@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 from geoseg.config.predict import PredictSettings
 from geoseg.errors import GeosegError, one_line
 from geoseg.inference.timing import TileShape, time_engines
-from geoseg.memory import peak_bytes, resident_bytes
+from geoseg.memory import forget_peak, one_heap, peak_bytes, resident_bytes
 from geoseg.predict.engines import choice_of, engine_for
 from geoseg.predict.fastest import remembered_speed, resolved_engine
 from geoseg.predict.plan import plan_prediction
@@ -63,11 +63,14 @@ def _answer(request: Request, folder: Path) -> dict[str, object]:
             return {"again_with": named}
         settings = settings.model_copy(update={"engine": named})
     started = time.perf_counter()
+    one_heap()
+    engine = engine_for(choice_of(plan, settings))
+    loaded_peak = peak_bytes()
+    forget_peak()
     predict_with(scene, folder / "out", settings)
     seconds = time.perf_counter() - started
     peak, settled = peak_bytes(), resident_bytes()
     device_peak = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
-    engine = engine_for(choice_of(plan, settings))
     shape = TileShape(bands=len(request.bands), side=request.tile, dtype=request.dtype)
     speed = time_engines({"this": engine}, shape, seconds=_SECONDS)["this"]
     computed = plan.grid.computed_pixels() / 1e6 / speed
@@ -76,6 +79,7 @@ def _answer(request: Request, folder: Path) -> dict[str, object]:
         threads=engine.threads,
         height=plan.grid.height,
         width=plan.grid.width,
+        loaded_peak=loaded_peak,
         peak=peak,
         settled=settled,
         device_peak=device_peak,

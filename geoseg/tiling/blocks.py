@@ -9,8 +9,11 @@ from geoseg.errors import GridError
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
 
-MAX_BLOCK_WIDTH = 16_384
-"""Columns of a block, px: wider scenes are cut in columns too, since memory follows the width of a block."""
+MAX_BLOCK_WIDTH = 11_264
+"""Columns of a block, px: wider scenes are cut in columns too, since memory follows the width of a block.
+
+A scene of Sentinel-2 is just narrower.
+"""
 
 _DEFAULT_PIXELS = 64 * 2**20
 _ALIGNED = 512  # the storage blocks of a raster that is written
@@ -23,7 +26,7 @@ def split_into_blocks(scene: Window, *, rows: int, cuts: Sequence[int] | None = 
     Args:
         scene: what is shared out.
         rows: of a block, px.
-        cuts: columns before which a block ends, see `column_cuts`; None cuts every 16384 px.
+        cuts: columns before which a block ends, see `column_cuts`; None cuts every 11264 px.
 
     Raises:
         GridError: if `rows` is not positive.

@@ -16,6 +16,7 @@ FEW = Rehearsal(
     threads=2,
     height=224,
     width=224,
+    loaded_peak=500_000_000,
     peak=600_000_000,
     settled=400_000_000,
     device_peak=3_000_000_000,

@@ -24,6 +24,7 @@ FEW = Rehearsal(
     threads=4,
     height=224,
     width=224,
+    loaded_peak=500_000_000,
     peak=600_000_000,
     settled=400_000_000,
     device_peak=0,
@@ -45,7 +46,8 @@ def asked(monkeypatch):
     def rehearsal_of(_plan, _settings, *, threads=None, anew=False):
         made.append((threads, anew))
         count = threads or FEW.threads
-        return FEW.model_copy(update={"threads": count, "peak": FEW.peak - 50_000_000 * (FEW.threads - count)})
+        fewer = 50_000_000 * (FEW.threads - count)
+        return FEW.model_copy(update={"threads": count, "peak": FEW.peak - fewer, "loaded_peak": 300_000_000})
 
     monkeypatch.setattr(memory_bound, "rehearsal_of", rehearsal_of)
     return made
@@ -123,6 +125,13 @@ def test_blocks_share_out_the_output_and_cuts_compute_one_column_of_tiles_twice(
     once = plan.grid.computed_pixels()
     columns = len({block.col for block in needs.blocks})
     assert needs.computed_pixels == once + (columns - 1) * once // len(plan.grid.col_origins(plan.grid.scene))
+
+
+def test_loading_an_engine_may_take_more_than_mapping(wide):
+    plan, settings = wide(width=3000, vector=False)
+    blocks = sizing_of(plan, settings).blocks(plan.output.window)
+    needs = estimate(plan, settings, FEW.model_copy(update={"loaded_peak": 2_000_000_000}), blocks)
+    assert 2_000_000_000 < needs.memory < 2_200_000_000
 
 
 def test_workers_each_take_as_much(wide):

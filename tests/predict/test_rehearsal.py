@@ -18,6 +18,7 @@ ANSWER = {
     "threads": 1,
     "height": 224,
     "width": 224,
+    "loaded_peak": 500_000_000,
     "peak": 600_000_000,
     "settled": 400_000_000,
     "device_peak": 0,

@@ -11,7 +11,7 @@ from geoseg.predict import memory_bound, predict_scene
 
 @pytest.mark.parametrize(
     ("width", "most", "columns"),
-    [(1000, 300, 4), pytest.param(40_000, None, 3, marks=pytest.mark.slow, id="40000-by-default")],
+    [(1000, 300, 4), pytest.param(40_000, None, 4, marks=pytest.mark.slow, id="40000-by-default")],
 )
 def test_a_map_of_columns_of_blocks_is_that_of_one_block(
     write_scene, tiny_model, tmp_path, monkeypatch, width, most, columns
