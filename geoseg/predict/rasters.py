@@ -12,6 +12,7 @@ from pathlib import Path
 
 from geoseg.config.predict import PredictSettings, Progress
 from geoseg.inference.decide import Decision, DecisionRule
+from geoseg.memory import give_back
 from geoseg.predict.engines import choice_of
 from geoseg.predict.identity import identity_of
 from geoseg.predict.journal import Journal, window_at
@@ -95,6 +96,7 @@ def write_rasters(
             cluster=settings.cluster,
         )
     state.refuse_change(plan.source)
+    give_back()
     _join(plan, journal, paths)
     return MadeRasters(
         totals=totals_of((record.tally for record in journal.kept.values()), plan.card.classes, plan.output),
