@@ -107,15 +107,22 @@ class FileReader:
         """
         if not is_remote(self.source.path):
             return self._read(window)
+        rows, cols = self._dataset.block_shapes[0]
+        if cols < self.source.georef.width > window.width:
+            return self._in_pieces(window, rows, self.source.georef.width)  # several ranges at once would not be kept
+        return self._patient_with(window, rows, cols)
+
+    def _patient_with(self, window: Window, rows: int, cols: int) -> Patch:
+        """In one, and where that fails storage block by storage block: where many requests fail some get through."""
         try:
             return self._read(window)
         except SceneError as error:
+            if is_final(str(error)):
+                raise
             log.info("%s: reading it in pieces", error)
-        return self._in_pieces(window)
+        return self._in_pieces(window, rows, cols)
 
-    def _in_pieces(self, window: Window) -> Patch:
-        """Storage block by storage block, so that where many requests fail some get through."""
-        height, width = self._dataset.block_shapes[0]
+    def _in_pieces(self, window: Window, height: int, width: int) -> Patch:
         image = np.empty((self.source.count, *window.shape), dtype=self.source.dtype)
         valid = np.empty(window.shape, dtype=np.bool_)
         for row in range(window.row - window.row % height, window.bottom, height):

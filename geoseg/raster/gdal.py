@@ -72,7 +72,7 @@ def open_checked(path: str, *, name: str | None = None, **options: str) -> Datas
     Raises:
         SceneError: if GDAL cannot open it, or its format is none of those that scenes may have.
     """
-    if path.lower().endswith((".tif", ".tiff")):
+    if path.lower().endswith((".tif", ".tiff")) and not is_remote(path):  # threads would fetch past the cache
         options["num_threads"] = str(cores())
     as_text = ("VRT",) if path.startswith("<") else ()
     formats = [*_FORMATS, *as_text, *(_NAMED_FORMATS if _NAMED.match(path) else ())]

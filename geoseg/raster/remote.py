@@ -26,6 +26,7 @@ _SETTINGS = {
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
     "VSI_CACHE": "TRUE",
     "VSI_CACHE_SIZE": str(8 * 2**20),
+    "CPL_VSIL_CURL_CACHE_SIZE": str(64 * 2**20),  # so that what was looked at before the work is not fetched again
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "1",
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
