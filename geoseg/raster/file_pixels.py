@@ -94,6 +94,7 @@ class FileReader:
     def __init__(self, source: FileSource) -> None:
         self.source = source
         self._dataset = open_patiently(source.path, name=source.name)
+        self._is_spoilt = False
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
@@ -142,14 +143,18 @@ class FileReader:
                     raise
                 log.info("%s: trying again", error)
                 time.sleep(pause)
-                self._dataset.close()
                 forget(self.source.path)
-                self._dataset = open_patiently(self.source.path, name=self.source.name)
         return self._read(window)
 
     def _read(self, window: Window) -> Patch:
+        """As `read`, after a failure from the file opened anew: GDAL takes what it could not decode for read."""
+        if self._is_spoilt:
+            self._dataset.close()
+            self._dataset = open_patiently(self.source.path, name=self.source.name)
+        self._is_spoilt = True
         with rasterio_errors(self.source.path, name=self.source.name):
             image, valid = self._read_inside(window)
+        self._is_spoilt = False
         return Patch(image=image, valid=valid, window=window)
 
     def _read_inside(self, window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:

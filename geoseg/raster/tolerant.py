@@ -10,7 +10,7 @@ from geoseg.raster.patch import Patch, SceneReader
 from geoseg.raster.watch import Watch
 from geoseg.window import Window
 
-_SIDE = 512
+_ROWS, _COLS = 64, 256
 
 
 class TolerantScene:
@@ -27,7 +27,7 @@ class TolerantScene:
             watch: told what is lost.
         """
         self._scene, self._watch = scene, watch
-        self._rows = scene.storage_rows * max(1, _SIDE // scene.storage_rows)
+        self._rows = scene.storage_rows * max(1, _ROWS // scene.storage_rows)
 
     @property
     def georef(self) -> GeoRef:
@@ -64,15 +64,15 @@ class TolerantScene:
         """The window, made larger to borders of cells."""
         scene = self.georef
         bottom = min(window.bottom + -window.bottom % self._rows, scene.height)
-        right = min(window.right + -window.right % _SIDE, scene.width)
-        return Window.between(window.row - window.row % self._rows, bottom, window.col - window.col % _SIDE, right)
+        right = min(window.right + -window.right % _COLS, scene.width)
+        return Window.between(window.row - window.row % self._rows, bottom, window.col - window.col % _COLS, right)
 
     def _cell_by_cell(self, cells: Window) -> Patch:
         image = np.zeros((len(self.bands), *cells.shape), dtype=self.dtype)
         valid = np.zeros(cells.shape, dtype=np.bool_)
         for row in range(cells.row, cells.bottom, self._rows):
-            for col in range(cells.col, cells.right, _SIDE):
-                cell = Window(row=row, col=col, height=self._rows, width=_SIDE).intersect(cells)
+            for col in range(cells.col, cells.right, _COLS):
+                cell = Window(row=row, col=col, height=self._rows, width=_COLS).intersect(cells)
                 patch = None if cell is None else self._read_or_lose(cell)
                 if patch is not None:
                     there = patch.window.slices_in(cells)
