@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geoseg.raster.patch import Patch
-from geoseg.raster.pixel_source import PixelReader
+from geoseg.raster.pixel_source import PixelReader, WindowReader
 from geoseg.window import Window
 
 _MOST_BYTES = 256 * 2**20
@@ -19,8 +19,8 @@ class KeptRows:
     It helps windows that go down the raster with the same columns; others pass as they are.
     """
 
-    def __init__(self, reader: PixelReader, *, storage_rows: int, height: int) -> None:
-        """Take over a reader.
+    def __init__(self, reader: WindowReader, *, storage_rows: int, height: int) -> None:
+        """Read through a reader.
 
         Args:
             reader: of the pixels.
@@ -29,11 +29,6 @@ class KeptRows:
         """
         self._reader, self._step, self._height = reader, storage_rows, height
         self._kept: Patch | None = None
-
-    def close(self) -> None:
-        """Close the reader below."""
-        self._kept = None
-        self._reader.close()
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window inside the grid."""
@@ -64,6 +59,18 @@ class KeptRows:
             return None
         tail = part_of(whole, last)
         return Patch(image=tail.image.copy(), valid=tail.valid.copy(), window=last)
+
+
+class KeptFileRows(KeptRows):
+    """The same of open files, which it closes."""
+
+    def __init__(self, reader: PixelReader, *, storage_rows: int, height: int) -> None:
+        super().__init__(reader, storage_rows=storage_rows, height=height)
+        self._files = reader
+
+    def close(self) -> None:
+        """Close the files; closing twice is fine."""
+        self._files.close()
 
 
 def part_of(patch: Patch, window: Window) -> Patch:

@@ -13,7 +13,7 @@ from geoseg.georef import GeoRef
 from geoseg.raster.file_facts import FileFacts
 from geoseg.raster.file_pixels import FileSource
 from geoseg.raster.gdal import shown
-from geoseg.raster.kept_rows import KeptRows
+from geoseg.raster.kept_rows import KeptFileRows
 from geoseg.raster.patch import Patch
 from geoseg.raster.valid_mask import ValidityRule
 from geoseg.window import Window
@@ -140,7 +140,7 @@ class MosaicReader:
         windows = [part.window for part in source.parts]
         self._tops, self._bottoms = np.array([w.row for w in windows]), np.array([w.bottom for w in windows])
         self._lefts, self._rights = np.array([w.col for w in windows]), np.array([w.right for w in windows])
-        self._open: OrderedDict[int, KeptRows] = OrderedDict()
+        self._open: OrderedDict[int, KeptFileRows] = OrderedDict()
 
     def close(self) -> None:
         """Close the files; closing twice is fine."""
@@ -175,12 +175,12 @@ class MosaicReader:
         cols = (self._lefts < window.right) & (self._rights > window.col)
         return [int(number) for number in np.flatnonzero(rows & cols)]
 
-    def _reader(self, number: int) -> KeptRows:
+    def _reader(self, number: int) -> KeptFileRows:
         reader = self._open.pop(number, None)
         if reader is None:
             part = self._source.parts[number]
             opened = self._source.source_of(part).open()
-            reader = KeptRows(opened, storage_rows=part.storage_rows, height=part.height)
+            reader = KeptFileRows(opened, storage_rows=part.storage_rows, height=part.height)
         self._open[number] = reader
         if len(self._open) > _MOST_OPEN:
             self._open.popitem(last=False)[1].close()

@@ -9,8 +9,8 @@ from geoseg.raster.patch import Patch
 from geoseg.window import Window
 
 
-class PixelReader(Protocol):
-    """Open pixels. `read` is called from one thread at a time."""
+class WindowReader(Protocol):
+    """Something that gives the pixels of windows, to one thread at a time."""
 
     def read(self, window: Window) -> Patch:
         """The pixels of a window, which lies inside the grid.
@@ -18,6 +18,10 @@ class PixelReader(Protocol):
         Raises:
             SceneError: if a file cannot be read there.
         """
+
+
+class PixelReader(WindowReader, Protocol):
+    """Open files."""
 
     def close(self) -> None:
         """Close the files; closing twice is fine."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from geoseg.georef import GeoRef
+from geoseg.raster.kept_rows import KeptRows
 from geoseg.raster.patch import Patch, SceneReader
 from geoseg.window import Window
 
@@ -27,6 +28,7 @@ class ResampledScene:
 
     def __init__(self, scene: SceneReader, factor: float) -> None:
         self._scene = scene
+        self._kept = KeptRows(scene, storage_rows=scene.storage_rows, height=scene.georef.height)
         self._factor = factor
         self._georef = scene.georef.rescaled(factor)
 
@@ -78,7 +80,7 @@ class ResampledScene:
         rows, top = axis_weights(window.row, window.bottom, self._factor, fine.height)
         cols, left = axis_weights(window.col, window.right, self._factor, fine.width)
         bottom, right = top + rows.shape[1], left + cols.shape[1]
-        patch = self._scene.read(Window.between(top, bottom, left, right))
+        patch = self._kept.read(Window.between(top, bottom, left, right))
         weight = patch.valid.astype(np.float32)
         coverage = _resample(weight, rows, cols)
         image = np.empty((len(self.bands), *window.shape), dtype=self.dtype)

@@ -18,7 +18,7 @@ from scipy import sparse
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import shown
-from geoseg.raster.kept_rows import KeptRows
+from geoseg.raster.kept_rows import KeptFileRows
 from geoseg.raster.patch import Patch
 from geoseg.raster.pixel_source import PixelReader, PixelSource
 from geoseg.raster.remote import is_remote
@@ -101,7 +101,7 @@ class Layer:
             SceneError: if one cannot be opened.
         """
         source = self.pixels
-        return KeptRows(source.open(), storage_rows=source.storage_rows, height=source.georef.height)
+        return KeptFileRows(source.open(), storage_rows=source.storage_rows, height=source.georef.height)
 
     def nearest(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns of the pixels that are nearest to those of a window of the scene."""

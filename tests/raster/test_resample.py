@@ -135,7 +135,8 @@ def test_a_large_window_is_read_in_bounded_pieces(fake_scene, monkeypatch):
     monkeypatch.setattr("geoseg.raster.resample._PIXELS_AT_ONCE", 500)
     scene = a_scene(fake_scene)
     whole = ResampledScene(scene, 2.0).read(Window.of_shape(25, 35))
-    assert max(read.height * read.width for read in scene.reads) <= 2 * 500
+    rows = scene.storage_rows * scene.georef.width  # whole rows of storage blocks are read
+    assert max(read.height * read.width for read in scene.reads) <= 500 + 2 * rows
     monkeypatch.undo()
     assert np.array_equal(whole.image, ResampledScene(scene, 2.0).read(Window.of_shape(25, 35)).image)
 
@@ -147,3 +148,16 @@ def test_closing_a_resampled_scene_closes_the_scene(fake_scene):
     with ResampledScene(scene, 2.0):
         pass
     assert closed == [True]
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.7, 0.6])
+def test_rows_from_top_to_bottom_read_every_row_once(fake_scene, factor):
+    scene = a_scene(fake_scene)
+    resampled = ResampledScene(scene, factor)
+    whole = resampled.georef.window
+    parts = [
+        resampled.read(Window.between(top, min(top + 7, whole.height), 0, whole.width)).image
+        for top in range(0, whole.height, 7)
+    ]
+    assert sum(read.height for read in scene.reads) == scene.georef.height
+    assert np.array_equal(np.concatenate(parts, axis=1), ResampledScene(scene, factor).read(whole).image)
