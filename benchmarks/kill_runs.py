@@ -23,6 +23,10 @@ from benchmarks.stopped import Work, begun, computed, contents, kept, prepared
 
 ROWS = 16
 MOMENTS = 0.002
+COLUMNS = (
+    *("computing", "kills", "of them with blocks to go on from", "maps", "not the same bytes", "errors"),
+    *("blocks computed twice", "at most after a kill"),
+)
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ def killed_until_made(work: Work, output: Path, options: dict[str, object], seco
 def measured(work: Work, options: dict[str, object], kills: int, reference: dict[str, str]) -> Outcome:
     """Kill so many runs."""
     output = work.folder / "killed"
+    shutil.rmtree(output, ignore_errors=True)
     started = time.monotonic()
     if ended(begun(work, output, options), 600) != 0:
         raise click.ClickException(Path(f"{output}.error").read_text())
@@ -100,10 +105,7 @@ def main(kills: int, kills_of_workers: int, seed: int, height: int, width: int) 
         if ended(begun(work, whole, {}), 600) != 0:
             raise click.ClickException(Path(f"{whole}.error").read_text())
         reference = contents(whole)
-        click.echo(
-            "| computing | kills | of them with blocks to go on from | maps | not the same bytes | errors |", nl=False
-        )
-        click.echo(" blocks computed twice | at most after a kill |\n|--|--|--|--|--|--|--|--|")
+        click.echo(f"| {' | '.join(COLUMNS)} |\n{'|--' * len(COLUMNS)}|")
         for name, workers, count in (("here", 1, kills), ("2 workers", 2, kills_of_workers)):
             found = measured(work, {"block_rows": ROWS, "workers": workers}, count, reference) if count else Outcome()
             counts = (found.kills, found.with_blocks, found.maps, found.differing, found.failed, found.twice)

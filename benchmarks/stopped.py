@@ -141,7 +141,7 @@ def kept(output: Path) -> set[int]:
 
 
 def contents(output: Path) -> dict[str, str]:
-    """Digests of both rasters, bytes for bytes, and of all rows of the GeoPackage but the times at which it was made."""
+    """Digests of both rasters, bytes for bytes, and of all rows of the GeoPackage but the times of making it."""
     digests = {
         name: hashlib.sha256((output / f"scene.{name}.tif").read_bytes()).hexdigest()
         for name in ("classes", "confidence")

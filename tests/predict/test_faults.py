@@ -127,7 +127,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(predict,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", fill)
-        with pytest.raises(OutputError, match="the disk is full: free some space .* 2 blocks are kept") as raised:
+        with pytest.raises(OutputError, match=r"the disk is full: free some space .* 2 blocks are kept") as raised:
             predict(scene)
         assert "\n" not in str(raised.value)
     kept = []
@@ -174,7 +174,7 @@ def test_too_little_memory_is_one_line_with_the_way_out(predict, write_scene, mo
 
     engine = Starving()
     monkeypatch.setattr("geoseg.predict.task.engine_for", lambda _: engine)
-    with pytest.raises(ConfigError, match="memory ran out .* smaller --tile or --block-rows") as raised:
+    with pytest.raises(ConfigError, match=r"memory ran out .* smaller --tile or --block-rows") as raised:
         predict(write_scene(RGB))
     assert "\n" not in str(raised.value)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ PIXELS = np.random.default_rng(2).integers(0, 9, (3, *SIZE), dtype=np.uint16)
 def test_the_digest_does_not_depend_on_how_rows_were_read(fake_scene, cuts, top, height):
     scene, watch = fake_scene(PIXELS, PIXELS[0] > 1), Watch()
     edges = [0, *sorted(cuts), 60]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         WatchedScene(scene, watch).read(Window.between(first, last, 5, 25))
     window = Window(row=top, col=5, height=height, width=20)
     assert watch.digest_of([window]) == watch_again(scene, [window], Watch())
@@ -82,7 +84,7 @@ def test_the_state_of_a_scene_shows_changes(write_scene, change):
 def test_a_file_that_was_just_written_is_not_quiet(write_scene, monkeypatch):
     source = describe_scene(write_scene(PIXELS, photometric="minisblack"))
     assert not is_quiet(source)
-    monkeypatch.setattr("time.time", lambda: os.stat(source.path).st_ctime + 10)
+    monkeypatch.setattr("time.time", lambda: Path(source.path).stat().st_ctime + 10)
     assert is_quiet(source)
     monkeypatch.setattr("time.time", lambda: LONG_AGO / 1e9)  # the clock was set back
     assert not is_quiet(source)
