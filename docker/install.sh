@@ -6,6 +6,11 @@ pip install --no-deps .
 pip check
 pip uninstall --yes --quiet pip  # an image installs nothing more
 
+# What only those need who build or test packages; numpy.testing takes a part of numpy's tests
+site=$(python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+rm -rf "$site"/torch/include "$site"/torch/test "$site"/pyarrow/include
+find "$site" -type d -name tests -not -path "$site/numpy/*" -prune -exec rm -rf {} +
+
 # What numba and Python keep of a file holds for its time of change, and layers keep whole seconds of that.
 find /opt/geoseg -name "*.py" -exec touch -d "@$(date +%s)" {} +
 python -m compileall -q -q -j 0 /opt/geoseg || true  # some packages ship templates that are no Python yet
