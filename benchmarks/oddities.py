@@ -4,7 +4,7 @@
 
 Each file is taken through `geoseg predict` with demo-landscape, the same once more with its bands and pixel size made
 to fit, `geoseg shift`, `geoseg vectorize` and `geoseg evaluate` against itself. Every file has processes of its own,
-with 4 GiB of addresses (Python with its libraries takes 1.5) and 60 seconds for a command.
+with 4 GiB of addresses (Python with its libraries takes 1.5) and 300 seconds for a command.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyogrio
+import pyproj
 import rasterio
 import shapely
 from numpy.typing import NDArray
@@ -79,9 +80,20 @@ def _grid(scene: rasterio.io.DatasetReader, classes: rasterio.io.DatasetReader) 
         return f"the map has {classes.shape} pixels, the scene {scene.shape}"
     if not np.allclose(tuple(scene.transform), tuple(classes.transform), rtol=1e-9, atol=1e-9):
         return f"the map lies at {tuple(classes.transform)[:6]}, the scene at {tuple(scene.transform)[:6]}"
-    if bool(scene.crs) != bool(classes.crs) or (scene.crs and scene.crs != classes.crs):
+    if bool(scene.crs) != bool(classes.crs) or not (scene.crs == classes.crs or _same_ground(scene, classes)):
         return f"the map's CRS is {classes.crs}, the scene's {scene.crs}"
     return ""
+
+
+def _same_ground(scene: rasterio.io.DatasetReader, classes: rasterio.io.DatasetReader) -> bool:
+    """Whether corners lie at the same longitude and latitude, to 1e-8 degrees, though CRSs are told in other words."""
+    places = []
+    for dataset in (scene, classes):
+        crs = pyproj.CRS.from_wkt(dataset.crs.to_wkt(version="WKT2_2019"))
+        to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform
+        corners = [dataset.transform * corner for corner in ((0, 0), (dataset.width, dataset.height))]
+        places.append([to_degrees(*corner) for corner in corners])
+    return bool(np.allclose(*places, rtol=0, atol=1e-8))
 
 
 def _footprint(scene: rasterio.io.DatasetReader, ids: NDArray[np.uint8]) -> str:

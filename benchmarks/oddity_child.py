@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -102,8 +103,8 @@ def _judged(code: int | str, shown: str, errors: str, out: Path, check: Callable
     left = [path.name for path in out.rglob("*")] if out.exists() else []
     if code == 1 and left:
         return Found(verdict="PARTIAL", said=f"left {', '.join(left)[:200]}")
-    if code == 1 and len(lines) == 1 and not strange:
-        return Found(verdict="refused", said=_short(lines[0]))
+    if code == 1 and lines and not strange:
+        return Found(verdict="refused", said=_short(lines[-1]))  # before it, what was measured
     if code == 0 and not strange:
         wrong = check(shown)
         return Found(verdict="WRONG", said=wrong) if wrong else Found(verdict="right")
@@ -127,10 +128,9 @@ def _predict(path: Path, folder: Path) -> tuple[list[str], Callable[[str], str]]
 
 def _fitted(path: Path, folder: Path) -> tuple[list[str], Callable[[str], str]]:
     out = folder / "out"
-    return (
-        ["predict", str(path), "--model", str(_fitting_model(path, folder)), "--bands", _bands(path), "-o", str(out)],
-        lambda _: oddity_checks.map_is_right(path, out, same_grid=True),
-    )
+    arguments = ["predict", str(path), "--model", str(_fitting_model(path, folder)), "--bands", _bands(path)]
+    check = functools.partial(oddity_checks.map_is_right, path, out, same_grid=True)
+    return [*arguments, "-o", str(out), "--engine", "torch"], lambda _: check()
 
 
 def _shift(path: Path, folder: Path) -> tuple[list[str], Callable[[str], str]]:

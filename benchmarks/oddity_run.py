@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMANDS = ("predict", "predict, made to fit", "shift", "vectorize", "evaluate")
-SECONDS = 60
+SECONDS = 300
 MEMORY_BYTES = 4 * 2**30
 
 _FORKED = multiprocessing.get_context("forkserver")

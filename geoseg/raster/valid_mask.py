@@ -59,7 +59,8 @@ def spectral_valid(image: NDArray[np.generic], nodata: Sequence[float | None]) -
 
 def has_mask_band(dataset: rasterio.io.DatasetReader) -> bool:
     """True where a mask inside or beside the file, other than alpha, marks nodata."""
-    return all(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in dataset.mask_flag_enums)
+    # GDAL flags nothing where each band has a mask of its own
+    return all(not flags or flags == [MaskFlags.per_dataset] for flags in dataset.mask_flag_enums)
 
 
 def alpha_band(dataset: rasterio.io.DatasetReader) -> int | None:

@@ -15,13 +15,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window as FileWindow
 
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.gdal import WHOLE_NUMBERS
-from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.gdal import WHOLE_NUMBERS, rasterio_errors
 from geoseg.raster.opening import open_dataset
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
@@ -90,6 +90,8 @@ class ClassSource:
             self._bands = [] if rasters.probabilities is None else self._band_numbers(rasters.probabilities, classes)
             self._stack = stack.pop_all()
         dataset = self._class_ids
+        own = dataset.mask_flag_enums[0]
+        self._is_masked = MaskFlags.per_dataset in own or not own  # by alpha, or by a mask inside or beside the file
         self.georef = GeoRef(
             crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
             transform=dataset.transform,
@@ -156,6 +158,14 @@ class ClassSource:
         return areas.astype(np.int64)
 
     def _classes_in(self, window: Window) -> NDArray[np.uint8]:
+        class_ids = self._stored_in(window)
+        if self._is_masked:
+            with rasterio_errors(str(self._rasters.class_raster)):
+                mask = self._class_ids.read_masks(1, window=_in_file(window))
+            class_ids[mask == 0] = NODATA_ID
+        return class_ids
+
+    def _stored_in(self, window: Window) -> NDArray[np.uint8]:
         path, dataset = self._rasters.class_raster, self._class_ids
         pixels = _read(dataset, path, window, 1)
         nodata = dataset.nodata
@@ -256,4 +266,8 @@ def _percentages(path: Path, dataset: Any, pixels: NDArray[Any]) -> NDArray[np.u
 
 def _read(dataset: Any, path: Path, window: Window, bands: int | Sequence[int]) -> NDArray[Any]:  # noqa: ANN401 - rasterio is untyped
     with rasterio_errors(str(path)):
-        return np.asarray(dataset.read(bands, window=FileWindow(window.col, window.row, window.width, window.height)))
+        return np.asarray(dataset.read(bands, window=_in_file(window)))
+
+
+def _in_file(window: Window) -> FileWindow:
+    return FileWindow(window.col, window.row, window.width, window.height)

@@ -32,6 +32,7 @@ def write_flatgeobuf(path: Path, layer: Layer, *, crs: str | None) -> None:
     counted = Counted(layer.batches)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Passed SRS uses", category=RuntimeWarning)  # it is written in full
         pyogrio.write_arrow(
             pa.RecordBatchReader.from_batches(layer.schema, counted),
             path,

@@ -54,6 +54,7 @@ def write_geopackage(
 def _write_layer(path: Path, layer: Layer, crs: str | None) -> int:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Passed SRS uses", category=RuntimeWarning)  # it is written in full
         counted = Counted(layer.batches)
         pyogrio.write_arrow(
             pa.RecordBatchReader.from_batches(layer.schema, counted),

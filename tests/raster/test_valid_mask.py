@@ -101,3 +101,8 @@ def test_a_mask_inside_or_beside_the_file_is_found(write_scene, inside):
     assert path.with_name("scene.tif.msk").exists() != inside
     with rasterio.open(path) as dataset:
         assert has_mask_band(dataset)
+
+
+def test_masks_of_each_band_are_found(real_data):
+    with rasterio.open(real_data / "oddities" / "gdal-autotest" / "test3_with_mask_8bit.tif") as dataset:
+        assert has_mask_band(dataset)
