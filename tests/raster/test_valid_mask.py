@@ -103,6 +103,7 @@ def test_a_mask_inside_or_beside_the_file_is_found(write_scene, inside):
         assert has_mask_band(dataset)
 
 
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 def test_masks_of_each_band_are_found(real_data):
     with rasterio.open(real_data / "oddities" / "gdal-autotest" / "test3_with_mask_8bit.tif") as dataset:
         assert has_mask_band(dataset)
