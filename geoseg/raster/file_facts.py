@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -153,7 +154,7 @@ def _facts(path: str, name: str, dataset: rasterio.io.DatasetReader) -> FileFact
 def _georef(name: str, dataset: rasterio.io.DatasetReader) -> GeoRef:
     try:
         return GeoRef(
-            crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
+            crs=sys.intern(dataset.crs.to_wkt(version="WKT2_2019")) if dataset.crs else None,  # one for all of a mosaic
             transform=dataset.transform,
             height=dataset.height,
             width=dataset.width,

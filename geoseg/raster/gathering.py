@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import re
@@ -100,7 +101,7 @@ def _of_files(files: Sequence[str], reach: Reach, *, folder: str = "") -> Gather
     """One raster, bands, or a mosaic: by what the files cover and how they are called."""
     if not files:
         raise SceneError(f"{folder}: holds no rasters ({', '.join(_RASTERS)}): give a scene")
-    facts = [read_facts(harmless_name(file, reach), name=file) for file in files]
+    facts = _headers(tuple((harmless_name(file, reach), file, _state_of(file)) for file in files))
     if len(facts) == 1:
         return Gathered(parts=tuple(facts))
     together = all(_same_ground(facts[0].georef, each.georef) for each in facts[1:])
@@ -121,6 +122,20 @@ def _of_files(files: Sequence[str], reach: Reach, *, folder: str = "") -> Gather
             "a mosaic needs the same in each; map them apart"
         )
     return Gathered(parts=tuple(facts))
+
+
+@functools.lru_cache(maxsize=1)
+def _headers(files: tuple[tuple[str, str, object], ...]) -> tuple[FileFacts, ...]:
+    """Headers by name to open, name to show and state: a command asks for those of one scene again and again."""
+    return tuple(read_facts(path, name=name) for path, name, _ in files)
+
+
+def _state_of(file: str) -> tuple[int, int, int] | None:
+    try:
+        state = os.stat(file)  # noqa: PTH116 - of thousands
+    except OSError:  # remote
+        return None
+    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 def _same_ground(first: GeoRef, other: GeoRef) -> bool:
