@@ -72,7 +72,7 @@ SETTINGS = (
     Setting(width=8192, vector=True, engine="openvino"),
     Setting(width=4096, tile=1024, architecture="fpn", threads=2),
     Setting(width=2048, architecture="deeplabv3plus"),
-    Setting(width=2048, architecture="segformer", engine="openvino"),
+    Setting(width=2048, architecture="segformer"),
     Setting(width=16_384, max_memory="1.05GB"),
 )
 

@@ -26,6 +26,8 @@ from geoseg.window import Window
 BLOCK = 512
 """Side of a storage block, px."""
 
+_OPEN_FILES = 16  # of blocks at a time; GDAL would keep a hundred, with their buffers
+
 _LEVEL = 1  # of ZSTD: the default of 9 takes four times as long for a tenth of the bytes
 
 
@@ -76,7 +78,7 @@ def written(path: Path) -> Iterator[None]:
         OutputError: if GDAL fails.
     """
     try:
-        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES):
+        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_BYTES, GDAL_MAX_DATASET_POOL_SIZE=_OPEN_FILES):
             yield
     except (RasterioError, CPLE_BaseError, CRSError) as error:
         cause = " ".join(str(error.__cause__ or error).split())

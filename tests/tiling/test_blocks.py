@@ -52,16 +52,16 @@ def test_one_column_of_tiles_lies_over_a_cut(width, overlap, most, storage_cols,
 
 
 @given(width=st.integers(30_000, 200_000), overlap=st.sampled_from([32, 64, 96]))
-def test_a_scene_in_usual_storage_blocks_is_decoded_at_most_six_per_cent_twice(width, overlap):
+def test_of_a_scene_in_usual_storage_blocks_at_most_two_columns_of_them_are_decoded_twice_for_a_cut(width, overlap):
     grid = TileGrid(height=10, width=width, tile=512, overlap=overlap)
-    blocks = split_into_blocks(grid.scene, rows=10, cuts=column_cuts(grid, grid.scene, storage_cols=512))
+    cuts = column_cuts(grid, grid.scene, storage_cols=512)
+    blocks = split_into_blocks(grid.scene, rows=10, cuts=cuts)
     decoded = 0
     for block in blocks:
         origins = grid.col_origins(block)
         left, right = origins[0], min(origins[-1] + grid.tile, width)
         decoded += min(-(-right // 512) * 512, width) - left // 512 * 512
-    assert decoded <= 1.09 * width
-    assert decoded >= width
+    assert width <= decoded <= width + 2 * 512 * len(cuts) <= 1.11 * width
 
 
 def test_a_scene_that_is_narrow_enough_is_not_cut():
