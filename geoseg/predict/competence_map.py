@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.classes import NODATA_ID
-from geoseg.inference.decide import PERCENT
 from geoseg.inference.batches import TiledBlock
+from geoseg.inference.decide import PERCENT
 from geoseg.inference.segment import strips
 from geoseg.models.package import ModelPackage
 from geoseg.predict.plan import PredictPlan
