@@ -120,5 +120,8 @@ def connected(workers: int, scheduler: str | None) -> Iterator[Client]:
         memory_limit=0,
         silence_logs=logging.ERROR,
     )
+    from geoseg.schedule.interrupts import leave_interrupts_to  # noqa: PLC0415 - imports Dask
+
     with cluster, Client(cluster) as client:
+        leave_interrupts_to(client)
         yield client

@@ -45,6 +45,8 @@ def open_cluster(settings: ClusterSettings) -> Iterator[Client]:
     """
     from distributed import Client, TimeoutError  # noqa: A004, PLC0415 - slow to import, and only clusters need it
 
+    from geoseg.schedule.interrupts import leave_interrupts_to  # noqa: PLC0415 - as above
+
     cluster = _made(settings)
     with cluster, Client(cluster) as client:
         try:
@@ -54,6 +56,8 @@ def open_cluster(settings: ClusterSettings) -> Iterator[Client]:
                 f"no worker of the {settings.kind} cluster came within {settings.start_seconds:g} s: see what became "
                 "of them, or raise start_seconds"
             ) from error
+        if isinstance(settings, LocalWorkers | CudaWorkers):
+            leave_interrupts_to(client)
         yield client
 
 

@@ -214,3 +214,16 @@ def test_a_killed_scheduler_is_an_error_of_one_line(external):
         run_blocks(process_of, consume, list(range(50)), scheduler=address)
     assert "\n" not in str(raised.value)
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.slow
+def test_an_interrupt_from_the_keyboard_ends_no_worker():
+    processes = set()
+
+    def consume(result):
+        if result[1] not in processes:
+            os.kill(result[1], signal.SIGINT)
+        processes.add(result[1])
+
+    run_blocks(process_of, consume, list(range(30)), workers=2)
+    assert len(processes) <= 2
