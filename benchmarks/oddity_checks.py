@@ -112,7 +112,15 @@ def _valid(scene: rasterio.io.DatasetReader) -> NDArray[np.bool_]:
     masks = scene.read_masks(bands) > 0
     if scene.dtypes[0].startswith("float"):
         return np.asarray(masks.all(axis=0) & np.isfinite(scene.read(bands)).all(axis=0))
-    return np.asarray(masks.any(axis=0))
+    return np.asarray(masks.any(axis=0) & ~_all_nodata(scene, bands))
+
+
+def _all_nodata(scene: rasterio.io.DatasetReader, bands: list[int]) -> NDArray[np.bool_]:
+    """Where every band holds its nodata value, which counts beside a mask as well."""
+    values = [scene.nodatavals[band - 1] for band in bands]
+    if any(value is None for value in values):
+        return np.zeros(scene.shape, dtype=np.bool_)
+    return np.asarray((scene.read(bands) == np.array(values)[:, None, None]).all(axis=0))
 
 
 def polygons_are_right(path: Path, target: Path) -> str:

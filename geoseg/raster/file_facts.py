@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import rasterio
 
 from geoseg.errors import GeorefError, SceneError
@@ -126,6 +127,21 @@ def common_dtype(name: str, dtypes: Sequence[str]) -> str:
     return names.pop()
 
 
+def _nodata_of(name: str, dataset: rasterio.io.DatasetReader) -> tuple[float | None, ...]:
+    """Per band.
+
+    Raises:
+        SceneError: if pixels as read cannot be told from nodata.
+    """
+    values: tuple[float | None, ...] = dataset.nodatavals
+    tiny = next((value for value in values if value and abs(value) < np.finfo(np.float32).smallest_subnormal), None)
+    if tiny is not None:
+        raise SceneError(
+            f"{shown(name)}: nodata {tiny} cannot be told from 0 in float32: give the scene another nodata value"
+        )
+    return values
+
+
 def _facts(path: str, name: str, dataset: rasterio.io.DatasetReader) -> FileFacts:
     if dataset.count == 0:
         raise SceneError(f"{shown(name)}: holds no bands of its own (a container?): give one of its subdatasets")
@@ -141,7 +157,7 @@ def _facts(path: str, name: str, dataset: rasterio.io.DatasetReader) -> FileFact
         georef=_georef(name, dataset),
         bands=_PALETTE_BANDS if palette is not None else _file_bands(dataset, alpha),
         dtypes=tuple(dataset.dtypes),
-        nodata=tuple(dataset.nodatavals),
+        nodata=_nodata_of(name, dataset),
         alpha=alpha,
         mask_band=has_mask_band(dataset),
         palette=palette,

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rasterio.enums import ColorInterp
 
+from geoseg.errors import SceneError
+from geoseg.raster.scene import open_scene
 from geoseg.raster.valid_mask import alpha_band, has_mask_band, holds_imagery, spectral_valid
 
 BYTES = hnp.arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 2))
@@ -107,3 +109,9 @@ def test_a_mask_inside_or_beside_the_file_is_found(write_scene, inside):
 def test_masks_of_each_band_are_found(real_data):
     with rasterio.open(real_data / "oddities" / "gdal-autotest" / "test3_with_mask_8bit.tif") as dataset:
         assert has_mask_band(dataset)
+
+
+def test_nodata_that_cannot_be_told_from_zero_is_refused(write_scene):
+    path = write_scene(np.ones((1, 8, 8)), nodata=2.2250738585072014e-308)
+    with pytest.raises(SceneError, match="cannot be told from 0"):
+        open_scene(path)
