@@ -134,7 +134,8 @@ def _nodata_of(name: str, dataset: rasterio.io.DatasetReader) -> tuple[float | N
         SceneError: if pixels as read cannot be told from nodata.
     """
     values: tuple[float | None, ...] = dataset.nodatavals
-    tiny = next((value for value in values if value and abs(value) < np.finfo(np.float32).smallest_subnormal), None)
+    least = float(np.finfo(np.float32).smallest_subnormal)
+    tiny = next((value for value in values if value and abs(value) < least), None)
     if tiny is not None:
         raise SceneError(
             f"{shown(name)}: nodata {tiny} cannot be told from 0 in float32: give the scene another nodata value"
