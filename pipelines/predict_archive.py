@@ -35,7 +35,7 @@ REPORT = "report.json"
 """Name of the report in the output folder."""
 
 DONE = "done.json"
-_HOW_ONLY = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "batch_size"}
+_HOW_ONLY = {"overwrite", "workers", "scheduler", "cluster", "block_rows", "batch_size", "restart", "keep_blocks"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
