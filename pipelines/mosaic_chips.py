@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from geoseg.errors import GeosegError, LabelError
-from geoseg.raster.scene import open_dataset
+from geoseg.raster.opening import open_dataset
 
 UNKNOWN = 255
 _TRIES = 20_000

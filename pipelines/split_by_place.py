@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 
 from geoseg.errors import GeosegError
 from geoseg.raster.gdal import georeference_optional
-from geoseg.raster.scene import open_dataset
+from geoseg.raster.opening import open_dataset
 from pipelines.mosaic_chips import LabelledChip, choose_groups, find_chips
 
 _LEAST_COMPARED = 2000

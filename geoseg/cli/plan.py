@@ -25,7 +25,9 @@ _MINUTE = 60
 @click.option("--calibrate", is_flag=True, help="Measure memory and speed again, not as remembered.")
 @click.option("--json", "as_json", is_flag=True, help="Write the plans as JSON.")
 def command(settings: PredictSettings, scenes: tuple[str, ...], *, calibrate: bool, as_json: bool) -> int:
-    """Say what mapping scenes would need: tiles, blocks, memory, time and disk.
+    """Say what mapping scenes would need.
+
+    Tiles, blocks, memory, time and disk.
 
     The options are those of geoseg predict. Memory and speed of a model are measured when they are first asked for, on
     a few tiles, which takes about as long as mapping a small scene; later plans take a second. A scene that cannot be

@@ -79,7 +79,10 @@ def test_known_devices_are_accepted(device):
         ({"workers": 0}, "workers: "),
         ({"mapping_unit": -1}, "mapping_unit: "),
         ({"mapping_unit": float("nan")}, "mapping_unit: Input should be a finite number"),
-        ({"engine": "onnx"}, "engine: Input should be 'torch' or 'openvino' (got 'onnx')"),
+        (
+            {"engine": "caffe"},
+            "engine: Input should be 'auto', 'torch', 'torch-compile', 'openvino' or 'onnx' (got 'caffe')",
+        ),
         ({"tta": "d8"}, "tta: Input should be 'none' or 'd4' (got 'd8')"),
         ({"thresholds": "water"}, "thresholds: Input should be class=probability pairs separated by commas"),
         ({"thresholds": "water=0.5,"}, "thresholds: Input should be class=probability pairs"),
