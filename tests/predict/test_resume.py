@@ -236,6 +236,16 @@ def test_other_options_start_anew_and_that_is_said(predict, write_scene, compute
     assert result == predict(scene, "anew", **options)
 
 
+@pytest.mark.parametrize("adapt", ["match", "adabn"])
+def test_a_model_that_is_fitted_again_is_the_same_model(predict, write_scene, computed, adapt):
+    scene = write_scene(RGB)
+    stopped(predict, scene, at=70, adapt=adapt)
+    computed.clear()
+    predict(scene, adapt=adapt)
+    assert computed
+    assert 0 not in computed
+
+
 def test_restart_computes_everything(predict, write_scene, computed):
     scene = write_scene(RGB)
     stopped(predict, scene, at=100)
