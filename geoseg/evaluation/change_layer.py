@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from geoseg.ahead import in_order
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import LabelError
 from geoseg.evaluation.change import ChangeMatrix, Progress, blocks, codes
 from geoseg.evaluation.map_pair import MapPair
-from geoseg.ahead import in_order
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.columns import GEOMETRY, batch_of
 from geoseg.vector.layers import Layer, Table

@@ -21,8 +21,7 @@ from rasterio.windows import Window as FileWindow
 from geoseg.classes import NODATA_ID
 from geoseg.errors import LabelError, SceneError
 from geoseg.georef import GeoRef
-from geoseg.raster.gdal import WHOLE_NUMBERS
-from geoseg.raster.gdal import rasterio_errors
+from geoseg.raster.gdal import WHOLE_NUMBERS, rasterio_errors
 from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.ahead import in_order
 from geoseg.compiled import compiled
 from geoseg.errors import GridError
-from geoseg.ahead import in_order
 from geoseg.vector.borders import Borders
 from geoseg.vector.components import join, join_pixels, number_roots, renumber
 from geoseg.vector.parts import Areas, Part, RegionBlock, measure

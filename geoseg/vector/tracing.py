@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.ahead import in_order
+from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.vector.arcs import Arcs, trace_arcs
 from geoseg.vector.attributes import OpenPart, OpenRegions
 from geoseg.vector.blocks import BlockPixels

@@ -73,9 +73,7 @@ def write_vector(
     refuse_locked(path)
     source = _Source()
     with hidden_folder(path) as folder:
-        staged = (
-            folder / f"layers{path.suffix.lower()}"
-        )  # pyogrio takes ; ! and line breaks for parts of a URL
+        staged = folder / f"layers{path.suffix.lower()}"  # pyogrio takes ; ! and line breaks for parts of a URL
         try:
             guarded = [replace(layer, batches=source.over(layer.batches)) for layer in layers]
             _write(staged, guarded, crs, lambda: source.ask(tables))
