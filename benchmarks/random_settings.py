@@ -37,7 +37,7 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
     facts = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     commands = [[*dask, "scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(facts)]]
-    worker = ["--scheduler-file", str(facts), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    worker = ["--scheduler-file", str(facts), "--nthreads", "1", "--no-dashboard"]
     commands += [[*dask, "worker", *worker, "--local-directory", str(folder)]] * workers
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [subprocess.Popen(command, **quiet) for command in commands]
