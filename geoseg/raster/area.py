@@ -12,12 +12,10 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
-from scipy import ndimage
 
 from geoseg.errors import ConfigError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.burn import BurnedLayer
-from geoseg.raster.features import EVERY, read_features
 from geoseg.window import Window
 
 _NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
@@ -61,6 +59,8 @@ class AreaOfInterest:
             )
         if not Path(text).exists():
             raise ConfigError(f"--aoi {text}: is no file and no box: give a vector file or west,south,east,north")
+        from geoseg.raster.features import EVERY, read_features  # noqa: PLC0415 - GeoPandas only where a file is read
+
         features = read_features(Path(text), layer=None, attribute=EVERY)
         areas = features.geometries[shapely.get_dimensions(features.geometries) == 2]  # noqa: PLR2004 - of a polygon
         if not len(areas):
@@ -116,6 +116,8 @@ class AreaOnGrid:
         inside = np.asarray(_burnt(self.area, self.georef).read(around) == _INSIDE)
         if not self.margin:
             return inside
+        from scipy import ndimage  # noqa: PLC0415 - slow to import, and only wider areas need it
+
         wide = ndimage.binary_dilation(inside, np.ones((2 * self.margin + 1,) * 2, dtype=np.bool_))
         kept = np.asarray(wide[window.slices_in(around)])
         return np.asarray(kept & _inside(window, self.georef))

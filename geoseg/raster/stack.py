@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
@@ -23,6 +22,9 @@ from geoseg.raster.patch import Patch
 from geoseg.raster.pixel_source import PixelReader, PixelSource
 from geoseg.raster.remote import is_remote
 from geoseg.window import Window
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _HALF = 0.5
 _SAME_PX = 1e-3
@@ -61,6 +63,8 @@ class Steps:
             A sparse float32 matrix (stop - start, coarse pixels) whose rows sum to 1, and the coarse pixel of its first
             column. At the edges the last pixel is repeated.
         """
+        from scipy import sparse  # noqa: PLC0415 - slow to import, and only where bands are interpolated
+
         centres = (np.arange(start, stop, dtype=np.float64) + _HALF) * self.step + self.start - _HALF
         first = np.floor(centres)
         weights = np.stack([first + 1 - centres, centres - first], axis=1).astype(np.float32)

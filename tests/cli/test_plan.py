@@ -4,8 +4,11 @@ import json
 import subprocess
 import sys
 
+import geopandas
 import numpy as np
 import pytest
+import rasterio
+import shapely
 
 from geoseg.cli.app import run
 from geoseg.predict import memory_bound, rehearsal
@@ -90,9 +93,33 @@ def test_calibrate_measures_again(asked, scene, tiny_model):
     assert asked == [False, True]
 
 
-def test_planning_loads_no_torch():
-    code = "import sys, geoseg.cli.plan; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def modules_of_a_plan(scene, *options):
+    """What a process has imported when it has planned a scene of a model that was measured before."""
+    code = f"""
+import sys
+from geoseg.cli.app import run
+from geoseg.predict import memory_bound
+from geoseg.predict.rehearsal import Rehearsal
+memory_bound.rehearsal_of = lambda *_, **__: Rehearsal.model_validate_json({FEW.model_dump_json()!r})
+code = run({["plan", scene, *options]!r})
+sys.stderr.write(" ".join(sys.modules))
+sys.exit(code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_a_plan_imports_neither_torch_nor_tables_of_geometries(scene, tiny_model):
+    heavy = {"torch", "geopandas", "pandas", "pyarrow", "scipy", "numba", "dask", "rich"}
+    assert modules_of_a_plan(scene, "--model", str(tiny_model)).isdisjoint(heavy)
+
+
+def test_the_check_for_heavy_modules_of_a_plan_can_fail(scene, tiny_model, tmp_path):
+    with rasterio.open(scene) as dataset:
+        bounds, crs = dataset.bounds, dataset.crs
+    area = tmp_path / "area.gpkg"
+    geopandas.GeoSeries([shapely.box(*bounds)], crs=crs).to_file(area)
+    assert "geopandas" in modules_of_a_plan(scene, "--model", str(tiny_model), "--aoi", str(area))
 
 
 def test_what_is_measured_is_told_before(scene, tiny_model, capsys, monkeypatch):
