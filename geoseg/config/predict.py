@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypedDict
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from geoseg.config.scenes import Places, QualityMask
 from geoseg.config.settings import Settings
 from geoseg.config.vectorize import VectorFields
 from geoseg.vector.options import MappingBy, Method
@@ -69,15 +70,6 @@ def _overlap_said(value: object) -> object:
 Overlap = int | Literal["auto", "exact"]
 
 
-def _split_places(value: object) -> object:
-    """`"a.tif,example.org"` as it comes from a configuration, or one after the other, to a tuple."""
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
-        raise PydanticCustomError("places", "Input should be files, folders or hosts")
-    return tuple(place.strip() for part in value for place in str(part).split(",") if place.strip())
-
-
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]i?)?B?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -95,7 +87,6 @@ def _size_said(value: object) -> object:
 Memory = Annotated[int, Field(ge=1), BeforeValidator(_size_said)]
 Thresholds = Annotated[dict[str, Annotated[float, Field(ge=0, le=1)]], BeforeValidator(_split_thresholds)]
 BandList = Annotated[tuple[str, ...], BeforeValidator(_split_bands)]
-Places = Annotated[tuple[str, ...], BeforeValidator(_split_places)]
 
 
 class MapFields(Settings):
@@ -117,18 +108,8 @@ class MapFields(Settings):
         description="Map only this area: a file with polygons, west,south,east,north in degrees, or "
         "minx,miny,maxx,maxy,EPSG:n. The outputs cover its bounding box, on the pixels of the scene.",
     )
-    mask: str | None = Field(
-        default=None,
-        min_length=3,
-        description="Pixels to take as nodata by a quality band: scl=3,8-10 by values, qa_pixel=bit:3,bit:4 by bits; "
-        "a file can stand in place of the band.",
-    )
-    allow: Places = Field(
-        default=(),
-        description="File, folder, host or s3://bucket that a VRT, a list or a STAC item may point at besides what "
-        "lies beside it; repeatable.",
-        json_schema_extra={"repeatable": True},
-    )
+    mask: QualityMask = None
+    allow: Places = ()
     tile: int | None = Field(
         default=None,
         ge=64,
