@@ -35,6 +35,9 @@ class TiledBlock:
     wanted: Wanted | None = None
     """Which of its pixels are to be decided; None = all that are valid."""
 
+    saw: Callable[[Window, bool], None] | None = None
+    """Called with every tile in turn and whether it holds anything to decide, on the thread that makes the tiles."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
@@ -78,7 +81,10 @@ def tiles(scene: SceneReader, block: TiledBlock) -> Generator[Tile, None, None]:
     for rows, row in read_ahead(_rows_of_tiles(scene, block)):
         for col in grid.col_origins(block.window):
             tile = _cut(rows, grid.window(row, col), block)
-            if tile.valid.any():
+            is_wanted = bool(tile.valid.any())
+            if block.saw is not None:
+                block.saw(tile.window, is_wanted)
+            if is_wanted:
                 yield tile
 
 

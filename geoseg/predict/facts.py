@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from geoseg.models.package_files import WEIGHTS_FILE
 from geoseg.predict.fastest import software_of
 from geoseg.predict.plan import PredictPlan
 from geoseg.raster.acquisition import acquired_of
-from geoseg.stac.item import ItemFacts, ModelLink, href_of
+from geoseg.stac.item import RECORD_SUFFIX, ItemFacts, ModelLink, href_of
 from geoseg.vector.columns import Provenance
 from geoseg.vector.run_table import RunRecord, run_id_of, sha256_of
 
@@ -77,8 +77,12 @@ class RunFacts:
             model=ModelLink(name=plan.card.name, href=href_of(card, folder)),
         )
 
+    def made_now(self) -> RunFacts:
+        """The same, of layers that are made at this moment."""
+        return replace(self, record=replace(self.record, created=datetime.now(UTC)))
+
     def item(self, stem: str, plan: PredictPlan) -> ItemFacts:
-        """What the STAC item of the layers says."""
+        """What the STAC item of the layers says; the record of the run is called as the item."""
         return ItemFacts(
             id=stem,
             grid=plan.output,
@@ -89,6 +93,7 @@ class RunFacts:
             acquired=self.acquired,
             scene=self.scene,
             model=self.model,
+            run_record=f"{stem}{RECORD_SUFFIX}",
         )
 
 

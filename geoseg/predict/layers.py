@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +15,9 @@ from geoseg.classes import ClassMap
 from geoseg.georef import GeoRef
 from geoseg.inference.decide import Decision
 from geoseg.predict.tally import Counts, Tally
+from geoseg.predict.work import BlockWork
 from geoseg.raster.block_files import EncodedLayer, LayerEncoder
+from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
 from geoseg.window import Window
 
 
@@ -41,6 +43,9 @@ class FinishedBlock:
     lost: tuple[Window, ...]
     """Those of them that could not be read."""
 
+    work: BlockWork = field(default_factory=BlockWork)
+    """What it took; no part of the map."""
+
 
 class BlockMaker:
     """Takes the decided rows of a block from top to bottom. A context manager."""
@@ -55,9 +60,11 @@ class BlockMaker:
             planes: classes whose probabilities are kept; 0 = none.
         """
         self._block, self._tally = block, Tally(georef, classes)
-        bands = {"classes": 1, "confidence": 1} | ({"probabilities": planes} if planes else {})
         self._open = ExitStack()
-        self._encoders = {layer: self._open.enter_context(LayerEncoder(block, count)) for layer, count in bands.items()}
+        self._encoders = {
+            layer: self._open.enter_context(LayerEncoder(block, len(layout.descriptions), layout.predictor))
+            for layer, layout in layouts_of(classes, with_probabilities=planes > 0).items()
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +92,12 @@ class BlockMaker:
             digest=digest,
             lost=lost,
         )
+
+
+def layouts_of(classes: ClassMap, *, with_probabilities: bool) -> dict[str, RasterLayout]:
+    """What the raster layers of a map hold, by name."""
+    layouts = {"classes": class_layout(classes), "confidence": confidence_layout()}
+    return layouts | ({"probabilities": probabilities_layout(classes)} if with_probabilities else {})
 
 
 def rows_of(decision: Decision, top: int, bottom: int) -> Decision:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,22 +12,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geoseg.config.predict import PredictSettings, Progress
+from geoseg.config.predict import PredictSettings
 from geoseg.inference.decide import Decision, DecisionRule
 from geoseg.memory import give_back
+from geoseg.predict.account import Account
 from geoseg.predict.engines import choice_of
 from geoseg.predict.identity import identity_of
 from geoseg.predict.journal import Journal, window_at
-from geoseg.predict.layers import BlockMaker, FinishedBlock, rows_of
+from geoseg.predict.layers import BlockMaker, FinishedBlock, layouts_of, rows_of
 from geoseg.predict.memory_bound import Sizing
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.resume import SceneState, drop_changed
 from geoseg.predict.tally import ClassTotal, totals_of
 from geoseg.predict.task import BlockTask
-from geoseg.raster.block_files import raster_of_blocks
-from geoseg.raster.cog import make_cog
-from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
-from geoseg.raster.watch import Watch
+from geoseg.predict.work import Meter
+from geoseg.raster.cog import BlockFile, make_cog
+from geoseg.raster.layout import RasterLayout
 from geoseg.schedule import run_blocks, stream_blocks
 from geoseg.tiling.blocks import split_into_blocks
 from geoseg.window import Window
@@ -43,6 +45,12 @@ class MadeRasters:
     lost: int
     """Pixels of the scene that could not be read and are nodata."""
 
+    digest: str
+    """Of the pixels that the blocks were made from; the same for the same pixels and blocks."""
+
+    tiles: int
+    """Of the lattice, that touch the map."""
+
 
 def write_rasters(
     plan: PredictPlan,
@@ -50,7 +58,7 @@ def write_rasters(
     sizing: Sizing,
     paths: Mapping[str, Path],
     journal: Journal,
-    progress: Progress | None = None,
+    account: Account,
 ) -> MadeRasters:
     """Make the raster layers of a scene; blocks of an earlier run that still hold are not computed again.
 
@@ -60,7 +68,7 @@ def write_rasters(
         sizing: of its blocks.
         paths: where to write `classes`, `confidence` and, where wanted, `probabilities`.
         journal: takes every block as it is finished.
-        progress: told how many rows are done.
+        account: told what is done.
 
     Raises:
         SceneError: if the scene cannot be read, or is changed meanwhile.
@@ -71,12 +79,38 @@ def write_rasters(
     state = SceneState.now(plan.source)
     blocks = _taken_up(journal, task, settings, sizing, state)
     missing = [block for block in blocks if block not in journal.kept]
-    done = _Rows(sum(block.height for block in blocks), progress)
+    tiles = task.tiles_under(task.output.window)
+    account.planned(blocks, journal.kept, **_told(task, settings), tiles=tiles)
+    done = _Rows(sum(block.height for block in blocks), account)
     done(sum(block.height for block in blocks if block in journal.kept))
 
     def keep(block: FinishedBlock) -> None:
+        started = time.perf_counter()
         journal.keep(block, state.stamp)
+        account.block(block, time.perf_counter() - started)
 
+    with account.stage("map"):
+        _compute(task, settings, missing, keep, done)
+    state.refuse_change(plan.source)
+    give_back()
+    with account.stage("cogs"):
+        _join(plan, journal, paths)
+    return MadeRasters(
+        totals=totals_of((record.tally for record in journal.kept.values()), plan.card.classes, plan.output),
+        lost=_lost_pixels(journal),
+        digest=_digest(journal),
+        tiles=tiles,
+    )
+
+
+def _compute(
+    task: BlockTask,
+    settings: PredictSettings,
+    missing: Sequence[Window],
+    keep: Callable[[FinishedBlock], None],
+    done: _Rows,
+) -> None:
+    """Compute blocks here or elsewhere; each is kept and its rows are done."""
     if settings.computes_here:
         with ExitStack() as stack:
             stream = _Stream(task, missing, keep, done, stack)
@@ -95,13 +129,20 @@ def write_rasters(
             scheduler=settings.scheduler,
             cluster=settings.cluster,
         )
-    state.refuse_change(plan.source)
-    give_back()
-    _join(plan, journal, paths)
-    return MadeRasters(
-        totals=totals_of((record.tally for record in journal.kept.values()), plan.card.classes, plan.output),
-        lost=_lost_pixels(journal),
-    )
+
+
+def _told(task: BlockTask, settings: PredictSettings) -> dict[str, object]:
+    """What an event says of how blocks are made."""
+    grid = task.grid
+    return {
+        "engine": task.engine.engine,
+        "device": settings.device,
+        "threads": task.engine.threads or None,
+        "tile": grid.tile,
+        "overlap": grid.overlap,
+        "height": task.output.height,
+        "width": task.output.width,
+    }
 
 
 def task_of(plan: PredictPlan, settings: PredictSettings) -> BlockTask:
@@ -154,13 +195,13 @@ def _taken_up(
 class _Rows:
     """Counts the rows that are done."""
 
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total, self._progress, self._done = total, progress, 0
+    def __init__(self, total: int, account: Account) -> None:
+        self._total, self._account, self._done = total, account, 0
 
     def __call__(self, rows: int) -> None:
         self._done += rows
-        if rows and self._progress is not None:
-            self._progress("predict", self._done, self._total)
+        if rows:
+            self._account.progress("predict", self._done, self._total)
 
 
 class _Stream:
@@ -176,14 +217,14 @@ class _Stream:
     ) -> None:
         self._task, self._keep, self._done, self._stack = task, keep, done, stack
         self._coming = deque(sorted(blocks, key=lambda block: (block.col, block.row)))
-        self._watches: dict[Window, Watch] = {}
+        self._meters: dict[Window, Meter] = {}
         self.runs = list(_on_top_of_each_other(self._coming))
         self._maker: BlockMaker | None = None
 
     def parts(self, run: Window) -> Iterator[Decision]:
         """Compute blocks on top of each other."""
-        self._watches[run] = Watch()
-        yield from self._task.parts(run, self._watches[run])
+        self._meters[run] = Meter()
+        yield from self._task.parts(run, self._meters[run])
 
     def take(self, part: Decision) -> None:
         """Give the rows of a part to their blocks."""
@@ -193,22 +234,23 @@ class _Stream:
             if self._maker is None:
                 self._maker = self._stack.enter_context(self._task.maker(block))
             bottom = min(block.bottom, part.window.bottom)
-            self._maker.add(rows_of(part, top, bottom))
+            run = next(run for run in list(self._meters) if block.intersect(run) == block)
+            with self._meters[run].spent("write"):
+                self._maker.add(rows_of(part, top, bottom))
             if bottom == block.bottom:
-                self._finish(self._coming.popleft(), self._maker)
+                self._finish(self._coming.popleft(), run, self._maker)
             self._done(bottom - top)
             top = bottom
 
-    def _finish(self, block: Window, maker: BlockMaker) -> None:
-        run = next(run for run in self._watches if block.intersect(run) == block)
-        self._keep(self._task.finished(maker, block, self._watches[run]))
+    def _finish(self, block: Window, run: Window, maker: BlockMaker) -> None:
+        self._keep(self._task.finished(maker, block, self._meters[run]))
         self._stack.pop_all().close()
         self._maker = None
         if block.bottom == run.bottom:
-            del self._watches[run]
+            del self._meters[run]
         else:
             below = replace(block, row=block.bottom, height=1)
-            self._watches[run].forget(min(window.row for window in self._task.seen(below)))
+            self._meters[run].watch.forget(min(window.row for window in self._task.seen(below)))
 
 
 def _on_top_of_each_other(blocks: Sequence[Window]) -> Iterator[Window]:
@@ -231,22 +273,24 @@ def _join(plan: PredictPlan, journal: Journal, paths: Mapping[str, Path]) -> Non
     Raises:
         OutputError: if one cannot be written.
     """
-    classes = plan.card.classes
-    layouts = {"classes": class_layout(classes), "confidence": confidence_layout()}
-    if "probabilities" in paths:
-        layouts["probabilities"] = probabilities_layout(classes)
+    layouts = layouts_of(plan.card.classes, with_probabilities="probabilities" in paths)
 
     def make(layer: str, layout: RasterLayout) -> None:
-        files = {window: journal.file_of(window, layer).name for window in journal.kept}
-        source = journal.blocks / f"{layer}.vrt"
-        source.write_text(raster_of_blocks(plan.output, layout, files), encoding="utf-8")
-        checksums = {window: record.layers[layer].pixels_crc for window, record in journal.kept.items()}
-        make_cog(source, paths[layer], layout, checksums)
-        source.unlink()
+        files = {
+            window: BlockFile(path=journal.file_of(window, layer), crc=record.layers[layer].file_crc)
+            for window, record in journal.kept.items()
+        }
+        make_cog(paths[layer], plan.output, layout, files)
 
     with ThreadPoolExecutor(len(layouts), thread_name_prefix="geoseg-cog") as pool:
         for making in [pool.submit(make, layer, layout) for layer, layout in layouts.items()]:
             making.result()
+
+
+def _digest(journal: Journal) -> str:
+    """Of what all blocks were made from."""
+    parts = sorted((record.place, record.digest) for record in journal.kept.values())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _lost_pixels(journal: Journal) -> int:

@@ -35,6 +35,9 @@ SCENE_TITLE = "The scene"
 SUFFIX = ".stac.json"
 """An item is called as its scene, with this behind."""
 
+RECORD_SUFFIX = ".run.json"
+"""The record of a run is called as the scene, with this behind."""
+
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 _SHA256 = "1220"  # how a multihash of 32 bytes of SHA-256 begins
 _PIECE = 2**20
@@ -108,6 +111,9 @@ class ItemFacts:
     model: ModelLink | None = None
     """The model, if known."""
 
+    run_record: str | None = None
+    """Name of the record of the run, a file beside the layers; it is written after the item."""
+
     properties: Mapping[str, object] = field(default_factory=dict)
     """Further properties, plain values."""
 
@@ -142,6 +148,8 @@ def stac_item(facts: ItemFacts, files: Mapping[str, Path]) -> pystac.Item:
         _add_projection(item, facts.grid, facts.grid.crs)
     for key, path in files.items():
         add_layer(item, key, path, facts)
+    if facts.run_record is not None:
+        item.add_asset("run", _record_asset(facts.run_record))
     item.add_links(_links(facts))
     return item
 
@@ -268,6 +276,13 @@ def add_layer(item: pystac.Item, key: str, path: Path, facts: ItemFacts) -> None
         listed = _classifications(facts.classes)
         classes = listed if key in _BANDS else listed[:-1]  # polygons are of ground that has a class
         ClassificationExtension.ext(asset, add_if_missing=True).apply(classes=classes)
+
+
+def _record_asset(name: str) -> pystac.Asset:
+    """Without size and checksum: it holds what the item took too."""
+    return pystac.Asset(
+        href=f"./{quote(name)}", title="How the layers were made", media_type=_TYPES[".json"], roles=["metadata"]
+    )
 
 
 def _add_bands(asset: pystac.Asset, unit: str | None, facts: ItemFacts) -> None:
