@@ -37,6 +37,7 @@ from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage
 from geoseg.models.zoo import find_model, load_model, read_card
 from geoseg.predict.target import plan_target, sample_plans, scene_facts
+from geoseg.raster.scene import Access
 from geoseg.shift.accuracy import ExpectedAccuracy
 from geoseg.shift.forward import Forward
 from geoseg.shift.measure import measure_shift
@@ -131,7 +132,8 @@ def _open(
         device=device,
         precision=choose_precision(settings.precision, device),
     )
-    plans = plan_target(targets, model=settings.model, bands=settings.bands)
+    access = Access(mask=settings.mask, allow=settings.allow)
+    plans = plan_target(targets, model=settings.model, bands=settings.bands, access=access)
     sample = sample_plans(plans, side=settings.side, count=settings.windows, seed=settings.seed)
     learnt, held_out = split_sample(sample, held_out=_HELD_OUT)
     log.info("%d windows to learn from, %d to choose by", len(learnt), len(held_out))

@@ -109,6 +109,7 @@ def assess(points: Path, class_raster: Path, settings: EvaluateSettings, folder:
         class_raster,
         confidence_level=settings.confidence_level,
         attribute=settings.attribute or REFERENCE_COLUMN,
+        allow=settings.allow,
     )
     if folder is not None:
         with Staging(folder, [_ASSESSMENT], overwrite=settings.overwrite) as staging:

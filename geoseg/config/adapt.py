@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from geoseg.config.predict import BandList, Precision
+from geoseg.config.scenes import Places, QualityMask
 from geoseg.config.settings import Settings
 
 Method = Literal["auto", "match", "adabn", "tent", "selftrain", "adversarial", "style"]
@@ -31,6 +32,8 @@ class AdaptSettings(Settings):
     bands: BandList | None = Field(
         default=None, description="The scenes' bands in the model's order, by name or number; by name where not given."
     )
+    mask: QualityMask = None
+    allow: Places = ()
     budget: float = Field(default=15.0, gt=0, description="Minutes to spend on learning, at most.")
     windows: int = Field(default=96, ge=8, description="Windows of the scenes to learn from and to choose by.")
     side: int = Field(default=256, ge=64, multiple_of=32, description="Side of such a window, px of the model.")

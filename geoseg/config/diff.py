@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from geoseg.config.scenes import Places
 from geoseg.config.settings import Settings
 
 
@@ -11,4 +12,5 @@ class DiffSettings(Settings):
     """How two maps are compared."""
 
     workers: int = Field(default=0, ge=0, description="Threads; 0 takes one for each core. The polygons are the same.")
+    allow: Places = ()
     overwrite: bool = Field(default=False, description="Replace outputs that exist.")

@@ -8,6 +8,7 @@ from typing import Annotated, Self, TypedDict
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from geoseg.config.scenes import Places
 from geoseg.config.settings import Settings
 
 BLOCK = "block"
@@ -100,6 +101,7 @@ class EvaluateSettings(Settings):
     confidence_level: float = Field(
         default=0.95, gt=0, lt=1, description="Of the intervals of what --points estimate, between 0 and 1."
     )
+    allow: Places = ()
     overwrite: bool = Field(default=False, description="Replace outputs that exist.")
 
     @model_validator(mode="after")
@@ -126,4 +128,5 @@ class EvaluateOptions(TypedDict, total=False):
     zones: str | None
     block_size: float
     confidence_level: float
+    allow: str | Sequence[str]
     overwrite: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from geoseg.config.scenes import Places
 from geoseg.config.settings import Settings
 
 _FEWEST = 2
@@ -27,6 +28,7 @@ class SampleSettings(Settings):
     blind: bool = Field(
         default=True, description="Keep the class of the map out of the file, so that it cannot sway who labels."
     )
+    allow: Places = ()
     overwrite: bool = Field(default=False, description="Replace the file if it exists.")
 
     @field_validator("total")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from geoseg.config.predict import BandList, Precision
+from geoseg.config.scenes import Places, QualityMask
 from geoseg.config.settings import Settings
 
 
@@ -20,6 +21,8 @@ class ShiftSettings(Settings):
     bands: BandList | None = Field(
         default=None, description="The scenes' bands in the model's order, by name or number; by name where not given."
     )
+    mask: QualityMask = None
+    allow: Places = ()
     windows: int = Field(default=32, ge=1, description="Windows to look at, of all scenes together, at most.")
     side: int = Field(default=256, ge=64, multiple_of=32, description="Side of such a window, px of the model.")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where the network runs.")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from geoseg.classes import ClassMap
 from geoseg.config.loss import LossSettings
+from geoseg.config.scenes import Places, QualityMask
 from geoseg.config.settings import Settings, load_yaml, settings_from
 from geoseg.errors import ConfigError
 
@@ -66,6 +67,7 @@ class SourceSettings(Settings):
         description="The scene's bands in the model's order, by name or number, null where it has none; by name where "
         "not given.",
     )
+    mask: QualityMask = None
     gsd: float | None = Field(
         default=None, gt=0, description="Ground sampling distance of scenes that do not tell it, metres per pixel."
     )
@@ -162,6 +164,7 @@ class TrainSettings(Settings):
     variables: dict[str, str] = Field(
         default_factory=dict, description="Values of ${NAME} in paths where the environment has none."
     )
+    allow: Places = ()
     sources: tuple[SourceSettings, ...] = Field(min_length=1, description="Scenes with labels.")
     classes: tuple[ClassSettings, ...] = Field(min_length=1, description="The legend.")
     network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
@@ -241,6 +244,15 @@ class TrainSettings(Settings):
         return self.root / _VARIABLE.sub(lambda match: self._value_of(match[1]), path)
 
     @property
+    def allowed(self) -> tuple[str, ...]:
+        """What `allow` names, paths from the root.
+
+        Raises:
+            ConfigError: if a variable has no value.
+        """
+        return tuple(self._place_of(entry) for entry in self.allow)
+
+    @property
     def start(self) -> str | Path | None:
         """The package to start from: a name, or a path from the root if there is such a file."""
         name = self.network.start
@@ -267,6 +279,10 @@ class TrainSettings(Settings):
             _existing(scene, self.expand(source.labels.replace("*", star)))
             for scene, star in zip(scenes, stars, strict=True)
         )
+
+    def _place_of(self, entry: str) -> str:
+        path = self.expand(entry)
+        return str(path) if path.exists() else entry
 
     def _value_of(self, variable: str) -> str:
         value = os.environ.get(variable, self.variables.get(variable))

@@ -16,7 +16,7 @@ from geoseg.data.labels import Labels, LabelSource, open_labels
 from geoseg.errors import GeosegError, LabelError
 from geoseg.georef import GeoRef
 from geoseg.raster.patch import SceneReader
-from geoseg.raster.scene import open_scene
+from geoseg.raster.scene import Access, open_scene
 from geoseg.window import Window
 
 _BLOCK = 512
@@ -38,6 +38,9 @@ class ScenePair:
 
     bands: tuple[str, ...]
     """Names or numbers of the scene's bands to read."""
+
+    access: Access | None = None
+    """What of the scene is masked, and what it may reach."""
 
 
 class OpenScene(SceneReader, Protocol):
@@ -219,7 +222,7 @@ def reopen_scenes(scenes: Sequence[LabelledScene], *, cache_bytes: int) -> tuple
 
 def _opener(pair: ScenePair) -> Callable[[], OpenPair]:
     def opened() -> OpenPair:
-        scene = open_scene(pair.scene, bands=pair.bands)
+        scene = open_scene(pair.scene, bands=pair.bands, access=pair.access)
         try:
             return OpenPair(scene, open_labels(pair.labels, scene.georef))
         except GeosegError:

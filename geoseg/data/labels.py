@@ -24,6 +24,7 @@ from geoseg.raster.burn import BurnedLayer
 from geoseg.raster.features import is_vector_file, read_features
 from geoseg.raster.gdal import rasterio_errors
 from geoseg.raster.opening import open_dataset
+from geoseg.raster.reach import Reach
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ class LabelSource:
 
     outside: int = IGNORED
     """Of a vector layer, the code of pixels without a feature."""
+
+    allow: tuple[str, ...] = ()
+    """Files, folders and hosts that a raster may point at besides what lies beside it or below."""
 
 
 class Labels(Protocol):
@@ -116,7 +120,7 @@ class LabelRaster:
         self._source = source
         self._scene = scene.window
         self._keys, self._codes = _look_up(source)
-        self._dataset = open_dataset(str(source.path))
+        self._dataset = open_dataset(str(source.path), reach=Reach.of(source.allow))
         try:
             self._aligned = self._on_grid(scene)
         except LabelError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from geoseg.errors import LabelError, SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import WHOLE_NUMBERS, rasterio_errors
 from geoseg.raster.opening import open_dataset
+from geoseg.raster.reach import Reach
 from geoseg.window import Window
 
 _SAME_GRID = 1e-2
@@ -142,8 +143,12 @@ class ClassRaster:
 
 
 @contextmanager
-def open_class_raster(path: Path) -> Iterator[ClassRaster]:
+def open_class_raster(path: Path, *, allow: Sequence[str] = ()) -> Iterator[ClassRaster]:
     """Open a raster of class ids.
+
+    Args:
+        path: any raster GDAL opens.
+        allow: files, folders and hosts that a VRT may point at besides what lies beside it or below.
 
     Raises:
         LabelError: if the file is missing, is no raster, or does not hold one band of integers.
@@ -152,7 +157,7 @@ def open_class_raster(path: Path) -> Iterator[ClassRaster]:
         raise LabelError(f"{path}: no such file")
     with ExitStack() as stack:
         try:
-            dataset = stack.enter_context(open_dataset(str(path)))
+            dataset = stack.enter_context(open_dataset(str(path), reach=Reach.of(allow)))
         except SceneError as error:
             raise LabelError(str(error)) from error
         bands = sum(kind != ColorInterp.alpha for kind in dataset.colorinterp)

@@ -67,11 +67,12 @@ def evaluate_with(
 ) -> Evaluation:
     """As `evaluate`, with settings that were checked before."""
     with ExitStack() as stack:
-        map_raster = stack.enter_context(open_class_raster(predicted))
+        map_raster = stack.enter_context(open_class_raster(predicted, allow=settings.allow))
         labels = stack.enter_context(open_reference(reference, map_raster, settings))
         percent = None
         if confidence is not None:
-            percent = stack.enter_context(stack.enter_context(open_class_raster(confidence)).on_grid_of(map_raster))
+            given = stack.enter_context(open_class_raster(confidence, allow=settings.allow))
+            percent = stack.enter_context(given.on_grid_of(map_raster))
         tolerance = _tolerance(map_raster.georef, settings)
         sources = _Sources(map_raster, labels, open_zones(map_raster, settings), percent)
         tally = Tally(radius=tolerance.radius)

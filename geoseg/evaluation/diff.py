@@ -41,11 +41,14 @@ def diff(
             f"{out}: ends in {out.suffix or 'nothing'!r}: changes are written to a GeoPackage, *{_SUFFIX}"
         )
     if out is None:
-        with open_map_pair(before, after) as pair:
+        with open_map_pair(before, after, allow=settings.allow) as pair:
             return count_changes(pair, progress)
     refuse_locked(out)
     names = (out.name, out.with_suffix(".csv").name)
-    with Staging(out.parent, names, overwrite=settings.overwrite) as staging, open_map_pair(before, after) as pair:
+    with (
+        Staging(out.parent, names, overwrite=settings.overwrite) as staging,
+        open_map_pair(before, after, allow=settings.allow) as pair,
+    ):
         matrix = count_changes(pair, progress)
         inputs = {"before": sha256_of(before), "after": sha256_of(after)}
         record = RunRecord(provenance=Provenance(run_id=run_id_of({}, inputs)), inputs=inputs)

@@ -28,6 +28,7 @@ from geoseg.georef import GeoRef
 from geoseg.raster.burn import BurnedLayer
 from geoseg.raster.features import is_vector_file, read_features
 from geoseg.raster.legend import distinct_colour, find_legend
+from geoseg.raster.reach import Reach
 from geoseg.window import Window
 
 log = logging.getLogger(__name__)
@@ -71,12 +72,17 @@ class _Map:
 
 
 @contextmanager
-def open_map_pair(before: Path, after: Path) -> Iterator[MapPair]:
+def open_map_pair(before: Path, after: Path, *, allow: Sequence[str] = ()) -> Iterator[MapPair]:
     """Open two maps, pixel by pixel on the grid of the first one that is a raster.
 
     A raster on another grid or in another CRS is read by its nearest pixel; polygons cover the pixels whose centre lies
     inside. Classes are the same where their names are, whatever their ids and whether or not they are capitalised. A
     raster that names no class has the names of the other one.
+
+    Args:
+        before: a class raster, or polygons of geoseg.
+        after: another one.
+        allow: files, folders and hosts that a VRT may point at besides what lies beside it or below.
 
     Raises:
         LabelError: if a map cannot be read or is none of geoseg, if the two lie apart or have no class in common, or if
@@ -84,19 +90,22 @@ def open_map_pair(before: Path, after: Path) -> Iterator[MapPair]:
         SceneError: if a raster cannot be read.
     """
     with ExitStack() as stack:
-        paths = (before, after)
-        opened = [None if is_vector_file(path) else stack.enter_context(open_class_raster(path)) for path in paths]
+        paths, reach = (before, after), Reach.of(allow)
+        opened = [
+            None if is_vector_file(path) else stack.enter_context(open_class_raster(path, allow=allow))
+            for path in paths
+        ]
         first = next((raster for raster in opened if raster is not None), None)
         grid = _recorded_grid(paths) if first is None else first.georef
         maps = [
-            _vector_map(path, grid) if raster is None or first is None else _raster_map(raster, first, stack)
+            _vector_map(path, grid) if raster is None or first is None else _raster_map(raster, first, stack, reach)
             for path, raster in zip(paths, opened, strict=True)
         ]
         yield _matched(*_named_alike(*maps), grid)
 
 
-def _raster_map(raster: ClassRaster, first: ClassRaster, stack: ExitStack) -> _Map:
-    found = find_legend(raster.path)
+def _raster_map(raster: ClassRaster, first: ClassRaster, stack: ExitStack, reach: Reach) -> _Map:
+    found = find_legend(raster.path, reach)
     on_grid = stack.enter_context(raster.on_grid_of(first))
     if on_grid is not raster:
         log.warning("%s: lies on another grid: it is read by its nearest pixel on that of %s", raster.path, first.path)

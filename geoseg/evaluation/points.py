@@ -36,6 +36,7 @@ def assess_points(
     *,
     confidence_level: float = 0.95,
     attribute: str = REFERENCE_COLUMN,
+    allow: Sequence[str] = (),
 ) -> AccuracyAssessment:
     """Estimate accuracy and areas of a map from points that somebody labelled.
 
@@ -48,6 +49,7 @@ def assess_points(
         class_raster: the map.
         confidence_level: of the intervals, between 0 and 1.
         attribute: the column with the class that is really there, by id or by name; NULL where it is not known.
+        allow: files, folders and hosts that a VRT may point at besides what lies beside it or below.
 
     Raises:
         ConfigError: if the confidence level is not between 0 and 1.
@@ -57,7 +59,7 @@ def assess_points(
     """
     path = Path(points)
     table = _read_points(path, attribute)
-    with open_class_raster(Path(class_raster)) as raster:
+    with open_class_raster(Path(class_raster), allow=allow) as raster:
         strata = strata_of(raster)
         _check_source(path, read_sample_source(path), raster, strata, len(table.labels))
         reference = _reference_ids(table, strata.classes, path)

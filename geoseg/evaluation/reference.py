@@ -68,7 +68,7 @@ def open_reference(path: Path, map_raster: ClassRaster, settings: EvaluateSettin
     given = [key for key in _OF_VECTORS if getattr(settings, key) is not None]
     if given:
         raise ConfigError(f"{given[0]}: {path} is a raster: {given[0]} is for references of polygons")
-    with open_class_raster(path) as elsewhere, elsewhere.on_grid_of(map_raster) as labels:
+    with open_class_raster(path, allow=settings.allow) as elsewhere, elsewhere.on_grid_of(map_raster) as labels:
         groups = _groups(map_raster, settings, {str(value): name for value, name in elsewhere.names.items()})
         if settings.label_map is None:
             groups = ungrouped(elsewhere.names | map_raster.names)

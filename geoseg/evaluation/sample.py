@@ -60,7 +60,7 @@ def draw_sample(class_raster: str | Path, output: str | Path, settings: SampleSe
         raise OutputError(f"{output}: a sample is a GeoPackage: choose a name that ends in .gpkg")
     with (
         Staging(output.parent, [output.name], overwrite=settings.overwrite) as staging,
-        open_class_raster(Path(class_raster)) as raster,
+        open_class_raster(Path(class_raster), allow=settings.allow) as raster,
     ):
         strata = strata_of(raster)
         counts = allocate(strata.pixels, settings)

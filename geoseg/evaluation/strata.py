@@ -5,18 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import LabelError
 from geoseg.evaluation.class_raster import ClassRaster
 from geoseg.georef import GeoRef
-from geoseg.raster.gdal import rasterio_errors
-from geoseg.raster.opening import open_dataset
 from geoseg.window import Window
 
 _STORAGE_ROWS = 512
@@ -64,7 +60,7 @@ def strata_of(raster: ClassRaster) -> Strata:
         LabelError: if the raster is nodata everywhere or is no class raster.
         SceneError: if it cannot be read.
     """
-    georef, colours = _grid_and_colours(raster.path)
+    georef, colours = raster.georef, raster.colours
     pixels = np.zeros(NODATA_ID + 1, dtype=np.int64)
     areas = np.zeros(NODATA_ID + 1)
     digest = hashlib.sha256(repr((raster.shape, tuple(georef.transform))).encode())
@@ -98,25 +94,6 @@ def class_id_pieces(raster: ClassRaster) -> Iterator[tuple[Window, NDArray[np.ui
         for first in range(block.row, block.bottom, step):
             piece = Window.between(first, min(first + step, block.bottom), 0, width)
             yield piece, np.ascontiguousarray(ids[piece.slices_in(block)])
-
-
-def _grid_and_colours(path: Path) -> tuple[GeoRef, dict[int, str]]:
-    with open_dataset(str(path)) as dataset, rasterio_errors(str(path)):
-        georef = GeoRef(
-            crs=dataset.crs.to_wkt(version="WKT2_2019") if dataset.crs else None,
-            transform=dataset.transform,
-            height=dataset.height,
-            width=dataset.width,
-        )
-        return georef, _colours_of(dataset)
-
-
-def _colours_of(dataset: rasterio.io.DatasetReader) -> dict[int, str]:
-    try:
-        table = dataset.colormap(1)
-    except ValueError:  # there is none
-        return {}
-    return {value: "#{:02x}{:02x}{:02x}".format(*rgba[:3]) for value, rgba in table.items()}
 
 
 def _legend(raster: ClassRaster, pixels: NDArray[np.int64], colours: dict[int, str]) -> ClassMap:

@@ -11,6 +11,7 @@ from geoseg.models.device import choose_device, choose_precision
 from geoseg.models.package import ModelPackage, load_package
 from geoseg.predict.competence_map import CompetenceEngine, write_competence
 from geoseg.predict.target import plan_target, sample_plans, scene_facts
+from geoseg.raster.scene import Access
 from geoseg.shift.competence import are_heeded
 from geoseg.shift.forward import Forward
 from geoseg.shift.measure import measure_shift
@@ -36,7 +37,8 @@ def report_shift(
     """
     if competence is not None and len(scenes) != 1:
         raise ConfigError(f"a map is of one scene, got {len(scenes)}: leave --map out or give one scene")
-    plans = plan_target(scenes, model=settings.model, bands=settings.bands)
+    access = Access(mask=settings.mask, allow=settings.allow)
+    plans = plan_target(scenes, model=settings.model, bands=settings.bands, access=access)
     package = load_package(plans[0].model)
     forward = _forward(package, settings)
     sample = sample_plans(plans, side=settings.side, count=settings.windows, seed=settings.seed)

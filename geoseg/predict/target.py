@@ -11,7 +11,7 @@ from geoseg.errors import SceneError
 from geoseg.predict.plan import PredictPlan, plan_prediction
 from geoseg.raster.patch import SceneReader
 from geoseg.raster.resample import ResampledScene
-from geoseg.raster.scene import Scene
+from geoseg.raster.scene import Access, Scene
 from geoseg.shift.report import SceneFacts
 from geoseg.shift.sampling import SampledScene, sample_windows
 from geoseg.shift.windows import WindowSample
@@ -40,8 +40,16 @@ def sample_target(
     return sample_plans(plan_target(scenes, model=model, bands=bands), side=side, count=count, seed=seed)
 
 
-def plan_target(scenes: Sequence[str | Path], *, model: str, bands: Sequence[str] | None) -> tuple[PredictPlan, ...]:
+def plan_target(
+    scenes: Sequence[str | Path], *, model: str, bands: Sequence[str] | None, access: Access | None = None
+) -> tuple[PredictPlan, ...]:
     """How each scene meets one model. Reads no pixels.
+
+    Args:
+        scenes: any rasters GDAL opens.
+        model: a packaged name, a folder or a zip; auto takes what fits the first scene.
+        bands: the scenes' bands in the model's order; None finds them by name.
+        access: what of each scene is masked, and what it may reach.
 
     Raises:
         SceneError: if there is no scene, or one cannot be read or lacks a band.
@@ -49,8 +57,8 @@ def plan_target(scenes: Sequence[str | Path], *, model: str, bands: Sequence[str
     """
     if not scenes:
         raise SceneError("no scene to look at: name at least one")
-    first = plan_prediction(scenes[0], _settings(model, bands))
-    settings = _settings(str(first.model), bands)
+    first = plan_prediction(scenes[0], _settings(model, bands, access))
+    settings = _settings(str(first.model), bands, access)
     return (first, *(plan_prediction(scene, settings) for scene in scenes[1:]))
 
 
@@ -101,5 +109,8 @@ def _nodata(sample: WindowSample, scene: int) -> float | None:
     return None if not of_scene else 1.0 - float(sample.valid[of_scene].mean())
 
 
-def _settings(model: str, bands: Sequence[str] | None) -> PredictSettings:
-    return PredictSettings(model=model, bands=None if bands is None else tuple(bands))
+def _settings(model: str, bands: Sequence[str] | None, access: Access | None) -> PredictSettings:
+    access = access or Access()
+    return PredictSettings(
+        model=model, bands=None if bands is None else tuple(bands), mask=access.mask, allow=access.allow
+    )

@@ -19,7 +19,8 @@ from rasterio.shutil import copy as gdal_copy
 from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import one_line
 from geoseg.raster.gdal import rasterio_errors
-from geoseg.raster.opening import open_dataset
+from geoseg.raster.opening import NOTHING, open_dataset
+from geoseg.raster.reach import Reach
 from geoseg.raster.sidecar import style_path
 
 _NAME_TAG = re.compile(r"CLASS_(?P<id>\d+)")
@@ -44,16 +45,20 @@ class FoundLegend:
     """`#rrggbb` by class id, as far as there are colours; those of a colour table are of every value."""
 
 
-def find_legend(path: Path) -> FoundLegend:
+def find_legend(path: Path, reach: Reach = NOTHING) -> FoundLegend:
     """Read names and colours of a class raster.
 
     Taken from its attribute table, its category names and colour table, the tags `CLASS_<id>` and the QGIS style
     beside it; what comes first wins. Its nodata value is no class.
 
+    Args:
+        path: of the raster.
+        reach: what a VRT may point at besides what lies beside it or below.
+
     Raises:
         SceneError: if it cannot be read.
     """
-    with open_dataset(str(path)) as dataset:
+    with open_dataset(str(path), reach=reach) as dataset:
         band = _virtual_band(path, dataset)
         tags = dataset.tags() | dataset.tags(1)
         nodata = dataset.nodata

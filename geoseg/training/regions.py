@@ -16,6 +16,7 @@ from geoseg.data.labels import LabelSource
 from geoseg.data.sampling import Region
 from geoseg.data.splits import Split, SplitWindow, split_by_blocks
 from geoseg.errors import ConfigError, GeosegError, LabelError
+from geoseg.raster.scene import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,21 @@ def open_regions(settings: TrainSettings, *, cache_mb: int) -> Mapping[Split, tu
     Raises:
         GeosegError: if a file is missing or does not fit the settings.
     """
-    sets, classes = label_sets(settings), settings.class_map
+    sets, classes, allowed = label_sets(settings), settings.class_map, settings.allowed
     files = [
-        _File(source, scene, label_source(source, labels, sets, classes))
+        _File(source, scene, replace(label_source(source, labels, sets, classes), allow=allowed))
         for source in settings.sources
         for scene, labels in settings.files_of(source)
     ]
-    pairs = [ScenePair(scene=file.scene, labels=file.labels, bands=_bands(settings, file.source)) for file in files]
+    pairs = [
+        ScenePair(
+            scene=file.scene,
+            labels=file.labels,
+            bands=_bands(settings, file.source),
+            access=Access(mask=file.source.mask, allow=allowed),
+        )
+        for file in files
+    ]
     scenes = open_labelled_scenes(pairs, cache_bytes=cache_mb * 2**20)
     found: dict[Split, list[Region]] = {"train": [], "val": [], "test": []}
     try:
