@@ -40,10 +40,6 @@ class Event:
     facts: Mapping[str, object]
     """More of it, by name; what is not known is left out."""
 
-    def __str__(self) -> str:
-        """One line of key=value; values of several words are in quotes as in JSON."""
-        return " ".join(f"{key}={_value(value)}" for key, value in {"event": self.kind, **self.facts}.items())
-
 
 class Told:
     """Tells events that have some facts in common."""
@@ -71,6 +67,12 @@ def stamped(event: Event) -> dict[str, object]:
         "command_id": COMMAND_ID,
         **event.facts,
     }
+
+
+def in_words(event: Event) -> str:
+    """An event with the moment that is now, as key=value; values of several words are in quotes as in JSON."""
+    known = {key: value for key, value in stamped(event).items() if key != "command_id"}
+    return " ".join(f"{key}={_value(value)}" for key, value in known.items())
 
 
 def moment(when: datetime) -> str:

@@ -15,6 +15,7 @@ import click
 
 import geoseg
 from geoseg.cli.messages import reported
+from geoseg.cli.verbosity import with_verbosity
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -47,7 +48,7 @@ class _LazyGroup(click.Group):
         command = importlib.import_module(f"geoseg.cli.{cmd_name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"geoseg.cli.{cmd_name}.command is no click command")
-        return command
+        return with_verbosity(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from geoseg.errors import ConfigError, GeosegError, one_line
+from geoseg.events import Event, in_words
 
 INTERRUPTED = 130
 """The exit code of a program that was stopped from the keyboard."""
@@ -91,9 +92,26 @@ def _asked_to_end() -> Iterator[None]:
 
 
 class _Lines(logging.Handler):
+    """`geoseg: ` and one line for each; an event as key=value, with the time in front."""
+
     def emit(self, record: logging.LogRecord) -> None:
+        event = record.msg
+        if isinstance(event, Event):
+            if event.kind != "result":  # which stands on stdout
+                click.echo(f"geoseg: {one_line(in_words(event))}", err=True)
+            return
         kind = "warning: " if record.levelno >= logging.WARNING else ""
+        kind = "debug: " if record.levelno <= logging.DEBUG else kind
         click.echo(f"geoseg: {kind}{one_line(record.getMessage())}", err=True)
+
+
+def show_from(level: int) -> None:
+    """Show also what is logged below INFO, from a level on, as long as `log_shown` shows anything."""
+    logger = logging.getLogger("geoseg")
+    for handler in logger.handlers:
+        if isinstance(handler, _Lines):
+            handler.setLevel(min(handler.level, level))
+            logger.setLevel(min(logger.level, level))
 
 
 @contextmanager

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from geoseg.cli.events import events_written
 from geoseg.cli.messages import show_error
 from geoseg.cli.options import settings_options
 from geoseg.cli.progress import progress_shown
 from geoseg.cli.tables import show_table
 from geoseg.config.predict import PredictSettings
 from geoseg.errors import ConfigError, GeosegError
+from geoseg.events import Told
 
 if TYPE_CHECKING:
     from geoseg.predict.scene import Prediction
@@ -35,8 +38,14 @@ UNREADABLE = 4
     help="Folder for the outputs; <scene>_geoseg beside each scene where not given.",
 )
 @settings_options(PredictSettings)
-@click.option("--json", "as_json", is_flag=True, help="Write what was made as JSON.")
-def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | None, *, as_json: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Write what was made as JSON, at the end.")
+@click.option(
+    "--events",
+    "as_events",
+    is_flag=True,
+    help="Write what happens as it happens, as lines of JSON; the last one holds what --json writes.",
+)
+def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | None, **how: Unpack[_Shown]) -> int:
     """Map the land cover of scenes.
 
     SCENE is any raster GDAL opens, a STAC item, or a folder, a glob in quotes or a list (.txt) of files: one per band,
@@ -45,15 +54,19 @@ def command(settings: PredictSettings, scenes: tuple[str, ...], folder: Path | N
     stopped goes on where it was when it is started again.
     """
     require_distinct(scenes, folder)
-    results = [_mapped(scene, folder, settings) for scene in scenes]
-    if as_json:
-        click.echo(json.dumps({"scenes": [result_as_json(result) for result in results]}, indent=2))
-    else:
-        for result in results:
-            _show(result, with_classes=len(scenes) == 1)
+    with events_written() if how["as_events"] else nullcontext():
+        results = [_mapped(scene, folder, settings) for scene in scenes]
+        _write(results, **how)
     if any(isinstance(result, Failure) for result in results):
         return 1
     return UNREADABLE if any(not isinstance(result, Failure) and result.unreadable for result in results) else 0
+
+
+class _Shown(TypedDict):
+    """How results are written."""
+
+    as_json: bool
+    as_events: bool
 
 
 class Failure:
@@ -88,7 +101,7 @@ def result_as_json(result: Prediction | Failure) -> dict[str, object]:
     return {
         "scene": result.scene,
         "model": result.model,
-        "outputs": {layer: str(path) for layer, path in _outputs(result).items()},
+        "outputs": result.outputs,
         "height": grid.height,
         "width": grid.width,
         "gsd": grid.gsd,
@@ -96,6 +109,18 @@ def result_as_json(result: Prediction | Failure) -> dict[str, object]:
         "seconds": round(result.seconds, 3),
         "unreadable": result.unreadable,
     }
+
+
+def _write(results: Sequence[Prediction | Failure], *, as_json: bool, as_events: bool) -> None:
+    """What was made, for programs or for people."""
+    plain = [result_as_json(result) for result in results]
+    if as_events:
+        Told()("result", scenes=plain)
+    elif as_json:
+        click.echo(json.dumps({"scenes": plain}, indent=2))
+    else:
+        for result in results:
+            _show(result, with_classes=len(results) == 1)
 
 
 def _mapped(scene: str, folder: Path | None, settings: PredictSettings) -> Prediction | Failure:
@@ -109,22 +134,11 @@ def _mapped(scene: str, folder: Path | None, settings: PredictSettings) -> Predi
         return Failure(scene, error)
 
 
-def _outputs(prediction: Prediction) -> dict[str, Path]:
-    layers = {
-        "class_raster": prediction.class_raster,
-        "confidence": prediction.confidence,
-        "probabilities": prediction.probabilities,
-        "geopackage": prediction.geopackage,
-        "stac_item": prediction.stac_item,
-    }
-    return {layer: path for layer, path in layers.items() if path is not None}
-
-
 def _show(result: Prediction | Failure, *, with_classes: bool) -> None:
     if isinstance(result, Failure):
         return
-    for path in _outputs(result).values():
-        click.echo(str(path))
+    for path in result.outputs.values():
+        click.echo(path)
     if not with_classes:
         return
     mapped = sum(total.pixels for total in result.classes) or 1

@@ -39,7 +39,7 @@ class Account:
         """
         self.told = Told(scene=scene)
         self.started = datetime.now(UTC)
-        self.seconds: dict[Stage, float] = {}
+        self.seconds: dict[str, float] = {}
         self.blocks: dict[Window, int] = {}
         self.resumed = 0
         self.computed = 0
@@ -133,7 +133,7 @@ class Account:
     def finished(self, **facts: object) -> None:
         """Tell that all went well."""
         self._is_over = True
-        self.told("finished", **facts, took=round(self.elapsed, 3), stages=rounded(dict(self.seconds)))
+        self.told("finished", **facts, took=round(self.elapsed, 3), stages=rounded(self.seconds))
 
     def _tell_block(self, block: Window, **facts: object) -> None:
         place = {"row": block.row, "col": block.col, "rows": block.height, "cols": block.width}
