@@ -17,6 +17,7 @@ import geoseg
 from geoseg.config.predict import Progress
 from geoseg.errors import GeosegError, one_line
 from geoseg.events import Told, rounded
+from geoseg.memory import peak_bytes
 from geoseg.predict.layers import FinishedBlock
 from geoseg.predict.work import BlockWork
 from geoseg.window import Window
@@ -102,14 +103,15 @@ class Account:
             keeping: seconds to keep it.
         """
         work, total = block.work, self.work
-        seconds = {**work.seconds, "write": work.seconds.get("write", 0.0) + keeping}
+        seconds = {name: work.seconds[name] for name in ("read", "network") if name in work.seconds}
+        seconds["write"] = work.seconds.get("write", 0.0) + keeping
         self.computed += 1
         self.workers.add(work.worker)
         self.work = BlockWork(
             tiles=total.tiles + work.tiles,
             skipped=total.skipped + work.skipped,
             pixels=total.pixels + work.pixels,
-            seconds={key: total.seconds.get(key, 0.0) + seconds.get(key, 0.0) for key in {**total.seconds, **seconds}},
+            seconds={**total.seconds, **{key: total.seconds.get(key, 0.0) + seconds[key] for key in seconds}},
             peak=max(total.peak, work.peak),
         )
         window = block.window
@@ -125,15 +127,23 @@ class Account:
             peak_bytes=work.peak,
         )
 
-    def layers(self, layers: Mapping[str, Path]) -> None:
-        """The layers have their names."""
-        for layer, path in layers.items():
-            self.told("layer", layer=layer, file=path.name, bytes=path.stat().st_size)
-
-    def finished(self, **facts: object) -> None:
-        """Tell that all went well."""
+    def finished(self, outputs: Mapping[str, str], **facts: object) -> None:
+        """Tell of the layers, which have their names now, and that all went well."""
+        for layer, path in outputs.items():
+            self.told("layer", layer=layer, file=path, bytes=Path(path).stat().st_size)
         self._is_over = True
-        self.told("finished", **facts, took=round(self.elapsed, 3), stages=rounded(self.seconds))
+        self.told(
+            "finished",
+            **facts,
+            tiles=self.work.tiles,
+            skipped=self.work.skipped,
+            blocks_computed=self.computed,
+            blocks_resumed=self.resumed,
+            mpx_per_s=speed_of(self.made_pixels, self.elapsed),
+            peak_bytes=peak_bytes(),
+            took=round(self.elapsed, 3),
+            stages=rounded(self.seconds),
+        )
 
     def _tell_block(self, block: Window, **facts: object) -> None:
         place = {"row": block.row, "col": block.col, "rows": block.height, "cols": block.width}

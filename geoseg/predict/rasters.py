@@ -16,6 +16,7 @@ from geoseg.config.predict import PredictSettings
 from geoseg.inference.decide import Decision, DecisionRule
 from geoseg.memory import give_back
 from geoseg.predict.account import Account
+from geoseg.predict.engine_facts import engine_facts
 from geoseg.predict.engines import choice_of
 from geoseg.predict.identity import identity_of
 from geoseg.predict.journal import Journal, window_at
@@ -133,16 +134,9 @@ def _compute(
 
 def _told(task: BlockTask, settings: PredictSettings) -> dict[str, object]:
     """What an event says of how blocks are made."""
-    grid = task.grid
-    return {
-        "engine": task.engine.engine,
-        "device": settings.device,
-        "threads": task.engine.threads or None,
-        "tile": grid.tile,
-        "overlap": grid.overlap,
-        "height": task.output.height,
-        "width": task.output.width,
-    }
+    elsewhere = settings.scheduler is not None or settings.cluster is not None
+    size = {"height": task.output.height, "width": task.output.width}
+    return size | engine_facts(task.engine, task.grid, elsewhere=elsewhere)
 
 
 def task_of(plan: PredictPlan, settings: PredictSettings) -> BlockTask:

@@ -22,8 +22,8 @@ from geoseg.cores import cores
 from geoseg.errors import OutputError
 from geoseg.events import COMMAND_ID, moment, rounded
 from geoseg.memory import peak_bytes
-from geoseg.models.device import choose_device, choose_precision
 from geoseg.predict.account import Account, speed_of
+from geoseg.predict.engine_facts import engine_facts
 from geoseg.predict.engines import choice_of
 from geoseg.predict.facts import RunFacts
 from geoseg.predict.fastest import software_of
@@ -34,7 +34,6 @@ from geoseg.predict.speeds import machine
 VERSION = 1
 """Of the names in a record."""
 
-_ON_CPU = ("openvino", "torch-compile")
 _PATHS = ("model", "aoi", "mask", "allow")
 _FOLDERS = re.compile(r".*[/\\](?=.)")
 _QUERY = re.compile(r"[?#].*")
@@ -127,24 +126,9 @@ def _file(path: str) -> dict[str, object]:
 
 
 def _engine(plan: PredictPlan, settings: PredictSettings) -> dict[str, object]:
-    """What ran the network. Of other machines only what was asked for is known."""
-    choice, grid = choice_of(plan, settings), plan.grid
-    is_elsewhere = settings.scheduler is not None or settings.cluster is not None
-    device, precision = choice.device, str(choice.precision)
-    if not is_elsewhere:
-        found = choose_device("cpu" if choice.engine in _ON_CPU else choice.device)
-        device = str(found)
-        precision = "fp32" if choice.engine == "onnx" else choose_precision(choice.precision, found)
-    return {
-        "name": choice.engine,
-        "precision": precision,
-        "device": device,
-        "device_name": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
-        "threads": choice.threads or None,
-        "tta": choice.tta,
-        "tile": grid.tile,
-        "overlap": grid.overlap,
-    }
+    elsewhere = settings.scheduler is not None or settings.cluster is not None
+    facts = engine_facts(choice_of(plan, settings), plan.grid, elsewhere=elsewhere)
+    return {"name": facts.pop("engine"), **facts}
 
 
 def _on_device() -> int:

@@ -129,7 +129,7 @@ def predict_with(
     """As `predict_scene`, with settings that were checked before."""
     with Account(str(scene), progress) as account:
         made = _predicted(scene, output, settings, account)
-        account.finished(outputs=made.outputs, unreadable=made.unreadable)
+        account.finished(made.outputs, unreadable=made.unreadable)
     return made
 
 
@@ -154,7 +154,6 @@ def _predicted(scene: str | Path, output: str | Path | None, settings: PredictSe
     if made.lost:
         log.warning("%s: %d pixels cannot be read and are nodata (--on-error nodata)", plan.source.path, made.lost)
     final = {layer: folder / name for layer, name in names.items() if name}
-    account.layers(final)
     return Prediction(
         scene=str(scene),
         model=plan.card.name,
