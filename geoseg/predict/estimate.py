@@ -20,8 +20,8 @@ _STORED = 512  # rows that a written raster stores together
 _OUT_ROWS = 3  # rows of tiles that are decided, waiting to be written, or being written
 _COMPRESSED = 0.6  # bytes of a byte of a layer, at most as maps are
 _BLOCK_PIXELS = 4 * 2**20
-_FINE_PIXELS = 16 * 2**20  # read at a time where the model sees other pixels
-_FINE_BYTES = 16  # of each, for the sums
+_FINE_PIXELS = 4 * 2**20  # read at a time where the model sees other pixels
+_FINE_BYTES = 15  # of each, for the sums; the pixels themselves are held twice, in whole storage blocks
 _REGRIDDED = 2**21  # pixels at a time
 _MARGIN, _SLACK = 1.04, 24 * 2**20  # what the C library makes of it
 _POLYGONS = (96 * 2**20, 26 * 2**10, 0.25)  # bytes: always, per column, per pixel
@@ -127,8 +127,10 @@ def _fixed_bytes(shape: Shape, span: int) -> int:
     grid = shape.grid
     fixed = 4 * shape.classes * grid.tile * grid.overlap
     if shape.factor != 1:
-        fine = min(_FINE_PIXELS, round(span * (grid.tile + grid.stride) * shape.factor**2))
-        fixed += fine * (shape.bands * shape.itemsize + _FINE_BYTES)
+        row, pixel = span * shape.factor**2, shape.bands * shape.itemsize + 1
+        fine = min(_FINE_PIXELS, round(row * min(grid.tile + grid.stride, grid.height)))
+        whole = min(fine + round(2 * row * shape.storage_rows), round(row * grid.height))
+        fixed += fine * _FINE_BYTES + 2 * whole * pixel
     if shape.regrids:
         fixed += 4 * 4 * shape.classes * _REGRIDDED
     return fixed
@@ -211,9 +213,20 @@ def raster_memory(
         classes=shape.classes,
         with_probabilities=shape.with_probabilities,
     )
-    mapping = rehearsal.peak - block_bytes(few, rehearsal.width) // 2 + block_bytes(shape, min(width, plan.grid.width))
+    beyond = round(_at_a_time(plan.grid, rehearsal.threads) * max(0, rehearsal.peak - rehearsal.loaded_peak))
+    peak = min(rehearsal.peak, rehearsal.loaded_peak) + beyond
+    mapping = peak - block_bytes(few, rehearsal.width) // 2 + block_bytes(shape, min(width, plan.grid.width))
     one = max(rehearsal.loaded_peak, mapping)
     return round(_MARGIN * one * (max(1, settings.workers))) + _SLACK
+
+
+def _at_a_time(grid: TileGrid, threads: int) -> float:
+    """Most pixels of tiles that are computed at a time, as a share of so many whole tiles; less where tiles are cut."""
+    rows, cols = grid.row_origins(grid.scene), grid.col_origins(grid.scene)
+    if (len(rows) - 1) * (len(cols) - 1) >= threads:
+        return 1.0
+    sides = sorted((window.height * window.width for window in grid.windows()), reverse=True)
+    return sum(sides[:threads]) / (threads * grid.tile**2)
 
 
 def _polygon_memory(plan: PredictPlan, settings: PredictSettings, rehearsal: Rehearsal) -> int:

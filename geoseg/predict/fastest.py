@@ -17,12 +17,9 @@ from geoseg.models.device import choose_device
 from geoseg.models.zoo import read_card
 from geoseg.predict.engines import EngineChoice, choice_of, new_engine
 from geoseg.predict.plan import PredictPlan
-from geoseg.predict.speeds import Circumstances, Timing, machine, remember, remembered
+from geoseg.predict.speeds import SMALL, Circumstances, Timing, machine, remember, remembered
 
 log = logging.getLogger(__name__)
-
-SMALL = 8_000_000
-"""Pixels of tiles up to which torch is taken: loading another engine takes as long as it saves."""
 
 _LARGE = 1_000_000_000  # pixels of tiles from which on a minute of compiling is worth a try
 _SECONDS = 1.0  # to time each engine

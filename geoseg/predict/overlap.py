@@ -13,6 +13,7 @@ from geoseg.errors import ModelError
 from geoseg.models.card import ModelCard
 from geoseg.models.context import Context
 from geoseg.models.zoo import load_model
+from geoseg.predict.speeds import SMALL
 from geoseg.tiling.grid import TileGrid
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ _LITTLE_MORE = 64
 
 _WORTH_CUTTING = 6 * 2**20
 """Pixels that must be saved before tiles at the far edges are cut: each other shape has to be compiled."""
+
+_COMPILES_NOTHING = ("auto", "torch")
+"""Engines that map a small scene without: `auto` is torch there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,9 @@ class Tiling:
     is_exact: bool = False
     """True where it is proved that, up to rounding, none differs."""
 
+    cuts_all: bool = False
+    """True where tiles at the far edges are cut however little that saves."""
+
     @property
     def computed(self) -> float:
         """Pixels computed for each of a scene that is large."""
@@ -78,7 +85,8 @@ class Tiling:
         """The lattice of such tiles over a scene of so many rows and columns."""
         grid = TileGrid(height=height, width=width, tile=self.tile, overlap=self.overlap, margin=self.margin)
         cut = replace(grid, edge_step=self.edge_step)
-        return cut if grid.computed_pixels() - cut.computed_pixels() >= _WORTH_CUTTING else grid
+        least = 1 if self.cuts_all else _WORTH_CUTTING
+        return cut if grid.computed_pixels() - cut.computed_pixels() >= least else grid
 
 
 def choose_tiling(card: ModelCard, settings: MapFields, model: Path) -> Tiling:
@@ -103,6 +111,49 @@ def choose_tiling(card: ModelCard, settings: MapFields, model: Path) -> Tiling:
     if settings.seam_tolerance is not None:
         return _within(card, context, tile, settings.seam_tolerance)
     return _cheapest(context, [tile] if settings.tile else _sides(card, context))
+
+
+def tiling_of(card: ModelCard, settings: MapFields, model: Path, *, height: int, width: int) -> Tiling:
+    """As `choose_tiling`; where nobody asks for a tile or an overlap, a small scene gets no larger tiles than it needs.
+
+    They are as many as before and have as many joints, but are smaller, and cut where the scene ends. Networks of
+    which each pixel sees the whole tile keep theirs.
+
+    Args:
+        card: of the model.
+        settings: `tile`, `overlap`, `seam_tolerance` and `engine` count.
+        model: its package.
+        height: of the scene on the pixels that the model sees, px.
+        width: of that.
+
+    Raises:
+        ModelError: as `choose_tiling` does.
+    """
+    tiling, context = choose_tiling(card, settings, model), card.context
+    is_asked_for = settings.tile is not None or settings.overlap not in {None, "auto"} or settings.seam_tolerance
+    if is_asked_for or context is None or context.radius is None:
+        return tiling
+    usual = tiling.grid(height=height, width=width)
+    if usual.computed_pixels() >= SMALL:
+        return tiling
+    return _smallest(tiling, context, usual, cuts_all=settings.engine in _COMPILES_NOTHING)
+
+
+def _smallest(tiling: Tiling, context: Context, usual: TileGrid, *, cuts_all: bool) -> Tiling:
+    """The smallest tiles of which a scene needs no more than of the usual ones."""
+    step = context.edge_step
+    for side in range(_rounded_up(max(step, 2 * tiling.overlap), step), tiling.tile, step):
+        small = replace(_measured(context, side, tiling.overlap), edge_step=step, cuts_all=cuts_all)
+        if _count(small.grid(height=usual.height, width=usual.width)) == _count(usual):
+            break
+    else:
+        small = replace(tiling, edge_step=step, cuts_all=cuts_all)
+    return replace(small, difference=0.0, is_exact=True) if _count(usual) == (1, 1) else small
+
+
+def _count(grid: TileGrid) -> tuple[int, int]:
+    """Tiles on top of each other and beside each other."""
+    return len(grid.row_origins(grid.scene)), len(grid.col_origins(grid.scene))
 
 
 def _sides(card: ModelCard, context: Context) -> list[int]:
@@ -207,4 +258,8 @@ def _largest(tile: int) -> int:
 
 
 def _up(pixels: int) -> int:
-    return -(-pixels // TILE_MULTIPLE) * TILE_MULTIPLE
+    return _rounded_up(pixels, TILE_MULTIPLE)
+
+
+def _rounded_up(pixels: int, step: int) -> int:
+    return -(-pixels // step) * step

@@ -13,7 +13,7 @@ from geoseg.georef import GeoRef
 from geoseg.models.card import ModelCard
 from geoseg.models.zoo import find_model, packaged_models, read_card
 from geoseg.predict.choice import choose_card, match_bands
-from geoseg.predict.overlap import Tiling, choose_tiling
+from geoseg.predict.overlap import Tiling, tiling_of
 from geoseg.raster.area import AreaOfInterest
 from geoseg.raster.scene import Access, SceneSource, warn_of
 from geoseg.tiling.grid import TileGrid
@@ -92,7 +92,7 @@ def plan_prediction(scene: str | Path, settings: PredictSettings) -> PredictPlan
             f"{source.path}: {max(seen.width, source.georef.width)} px wide, at most {_WIDEST} px are mapped at once: "
             "cut it (gdal_translate -srcwin)"
         )
-    tiling = choose_tiling(card, settings, model)
+    tiling = tiling_of(card, settings, model, height=seen.height, width=seen.width)
     mapped = source.georef if settings.grid == "scene" else seen
     area = None if settings.aoi is None else AreaOfInterest.of(settings.aoi)
     part = mapped.window if area is None else area.on(mapped).bounds

@@ -24,12 +24,9 @@ from geoseg.config.predict import EngineName, PredictSettings
 from geoseg.cores import cores
 from geoseg.errors import ConfigError
 from geoseg.predict.plan import PredictPlan
-from geoseg.predict.speeds import cache_folder, machine
+from geoseg.predict.speeds import SMALL, cache_folder, machine
 
 log = logging.getLogger(__name__)
-
-SMALL = 8_000_000
-"""Pixels of tiles up to which the engine `auto` is torch, see `geoseg.predict.fastest`."""
 
 _LIBRARIES = ("torch", "openvino", "onnxruntime", "numba", "rasterio")
 _THREADS = "OMP_NUM_THREADS"
@@ -106,6 +103,7 @@ def rehearsal_of(
     Raises:
         ConfigError: if it cannot be measured; says why.
     """
+    threads = threads or _few(plan)
     key = _circumstances(plan, settings, threads)
     found = None if anew else _remembered(key)
     if found is None:
@@ -116,7 +114,14 @@ def rehearsal_of(
 
 def is_remembered(plan: PredictPlan, settings: PredictSettings) -> bool:
     """True where nothing has to be measured."""
-    return _remembered(_circumstances(plan, settings, None)) is not None
+    return _remembered(_circumstances(plan, settings, _few(plan))) is not None
+
+
+def _few(plan: PredictPlan) -> int | None:
+    """Tiles of a scene that has fewer than could be computed at a time; None where it has enough."""
+    grid = plan.grid
+    tiles = len(grid.row_origins(grid.scene)) * len(grid.col_origins(grid.scene))
+    return tiles if tiles < cores() else None
 
 
 def _request(plan: PredictPlan, settings: PredictSettings) -> Request:

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 CACHE_VARIABLE = "GEOSEG_CACHE"
 """Environment variable that names another cache folder."""
 
+SMALL = 8_000_000
+"""Pixels of tiles up to which the engine `auto` is torch: loading another engine takes as long as it saves."""
+
 _CPU_FACTS = ("model name", "flags", "Features")
 _LARGEST_FILE = 2**16
 

@@ -20,7 +20,7 @@ from geoseg.raster.patch import Patch, SceneReader
 from geoseg.window import Window
 
 _HALF = 0.5
-_PIXELS_AT_ONCE = 16 * 2**20
+_PIXELS_AT_ONCE = 4 * 2**20
 
 
 class ResampledScene:

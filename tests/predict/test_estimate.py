@@ -155,3 +155,13 @@ def test_time_follows_the_tiles_and_the_speed(wide):
 @pytest.mark.parametrize(("count", "said"), [(999_000_001, "1000 MB"), (1_500_000_000, "1.50 GB"), (1, "1 MB")])
 def test_sizes_are_shown_in_decimal_units_never_less(count, said):
     assert shown_bytes(count) == said
+
+
+@pytest.mark.parametrize(("height", "edge_step", "share"), [(64, 32, 1.0), (33, 32, 1.0), (32, 32, 0.5), (32, 0, 1.0)])
+def test_tiles_that_are_cut_need_less(wide, height, edge_step, share):
+    plan, settings = wide(width=64, height=height, tile=64, overlap=32)
+    plan = replace(plan, grid=replace(plan.grid, edge_step=edge_step))
+    many = FEW.model_copy(update={"threads": 1, "peak": 900_000_000})
+    cut = estimate(plan, settings, many, (plan.output.window,)).memory
+    whole = estimate(replace(plan, grid=replace(plan.grid, edge_step=0)), settings, many, (plan.output.window,)).memory
+    assert whole - cut == pytest.approx(1.04 * (1 - share) * 400_000_000, abs=2)

@@ -11,6 +11,8 @@ from geoseg.models.context import Context
 from geoseg.models.zoo import read_card
 from geoseg.predict import overlap as choosing
 from geoseg.predict.overlap import MOST_COMPUTED, TOLERANCE, choose_tiling
+from geoseg.predict.overlap import tiling_of as tiling_of_scene
+from geoseg.predict.speeds import SMALL
 
 CONTEXT = Context(
     radius=None, divisor=32, tile=256, labels=(0.4, 0.1, 0.02, 0.01, *[0.0] * 4), probabilities=(0.0,) * 8
@@ -124,3 +126,68 @@ def test_a_package_without_context_is_measured_where_it_is_needed(tiling_of, mon
     monkeypatch.setattr(edge_effects, "measure_context", lambda *_, **__: None)
     with pytest.raises(ModelError, match="takes no tile but 256 px"):
         tiling_of(None, overlap="auto")
+
+
+RADIUS = scaled(1, radius=100)
+SIDES = st.integers(1, 4000)
+
+
+@pytest.fixture
+def fitted_tiling(tiny_model):
+    """What is chosen for a scene of some size, of a model with tiles of 512 px."""
+    labels = (0.1, 0.05, *[0.01] * 14)
+    context = replace(CONTEXT, radius=300, tile=512, labels=labels, probabilities=labels)
+    card = replace(read_card(tiny_model), tile=512, overlap=64)
+
+    def choose(height, width, context=context, **settings):
+        given = replace(card, context=context)
+        return tiling_of_scene(given, PredictSettings(**settings), tiny_model, height=height, width=width)
+
+    return choose
+
+
+def tiles_of(grid):
+    return len(grid.row_origins(grid.scene)), len(grid.col_origins(grid.scene))
+
+
+@given(height=SIDES, width=SIDES)
+def test_a_small_scene_gets_as_many_tiles_that_are_no_larger(fitted_tiling, height, width):
+    usual = fitted_tiling(20_000, 20_000).grid(height=height, width=width)
+    small = fitted_tiling(height, width).grid(height=height, width=width)
+    assert tiles_of(small) == tiles_of(usual)
+    assert small.overlap == usual.overlap
+    assert small.tile <= usual.tile
+    assert small.computed_pixels() <= usual.computed_pixels()
+    if usual.computed_pixels() >= SMALL:
+        assert small == usual
+
+
+@given(height=st.integers(1000, 1900), width=st.integers(1000, 1900))
+def test_of_a_small_scene_little_is_computed_that_lies_beyond_it(fitted_tiling, height, width):
+    grid = fitted_tiling(height, width).grid(height=height, width=width)
+    down, across = tiles_of(grid)
+    most = (height + (down - 1) * grid.overlap + 127) * (width + (across - 1) * grid.overlap + 127)
+    assert grid.computed_pixels() <= most
+
+
+def test_a_scene_of_one_tile_is_exact(fitted_tiling):
+    assert fitted_tiling(300, 100).tile == 384
+    assert fitted_tiling(300, 100).grid(height=300, width=100).computed_pixels() == 384 * 128
+    assert fitted_tiling(300, 100).is_exact
+    assert not fitted_tiling(300, 1000).is_exact
+
+
+def test_an_engine_that_compiles_is_given_tiles_of_one_shape(fitted_tiling):
+    grid = fitted_tiling(300, 1000, engine="openvino").grid(height=300, width=1000)
+    assert {window.shape for window in grid.windows()} == {(grid.tile, grid.tile)}
+
+
+@pytest.mark.parametrize("asked", [{"tile": 512}, {"overlap": 64}, {"overlap": "exact", "tile": 1280}])
+def test_what_is_asked_for_does_not_follow_the_scene(fitted_tiling, asked):
+    assert fitted_tiling(300, 100, **asked) == fitted_tiling(20_000, 20_000, **asked)
+
+
+def test_tiles_stay_where_each_pixel_sees_all_of_them(fitted_tiling):
+    seen = replace(CONTEXT, tile=512, labels=(0.0,) * 16, probabilities=(0.0,) * 16)
+    for context in (seen, None):
+        assert fitted_tiling(300, 100, context=context) == fitted_tiling(20_000, 20_000, context=context)

@@ -59,6 +59,18 @@ def test_it_is_measured_once(answers, planned):
     assert len(answers[0]) == 1
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, None), (4, 3), (3, None), (2, None)])
+def test_no_more_tiles_are_measured_at_a_time_than_a_scene_has(
+    answers, write_scene, tiny_model, monkeypatch, cores, threads
+):
+    monkeypatch.setattr(rehearsal, "cores", lambda: cores)
+    settings = PredictSettings(model=str(tiny_model), tile=64, overlap=32)
+    plan = plan_prediction(write_scene(np.ones((3, 64, 128), dtype=np.uint8)), settings)
+    rehearsal_of(plan, settings)
+    assert [asked for _, asked in answers[0]] == [threads]
+    assert is_remembered(plan, settings)
+
+
 @pytest.mark.parametrize("option", [{"tile": 96}, {"precision": "fp32"}, {"probabilities": True}, {"tta": "d4"}])
 def test_another_tile_or_arithmetic_is_measured_too(answers, planned, option):
     rehearsal_of(*planned())
