@@ -29,8 +29,13 @@ from geoseg.config.settings import load_settings
 from geoseg.config.train import load_train_settings
 from geoseg.errors import SceneError
 from geoseg.models.zoo import find_model, read_card
-from pipelines.predict_archive import DONE, ArchiveJob, find_scenes, run_archive
-from pipelines.region_report import AFTER, BEFORE, MODEL, Region, RegionResult, changes_of, write_result, write_text
+from pipelines.archive.done import DONE
+from pipelines.archive.jobs import ArchiveJob
+from pipelines.archive.report import FAILED
+from pipelines.archive.run import run_archive
+from pipelines.archive.scenes import find_files
+from pipelines.region_report import AFTER, BEFORE, MODEL, Region, RegionResult, changes_of, write_result
+from pipelines.written import read_json, write_json
 
 _MARK = "model.done.json"
 _SOURCE = "source"
@@ -44,7 +49,7 @@ def adapt_region(region: Region) -> RegionResult:
         GeosegError: if no scene can be mapped, or the model cannot be adapted, or something cannot be written.
     """
     before = run_archive(region.jobs(BEFORE), region.output / BEFORE, _maps(region, region.settings.model))
-    mapped = {str(entry["scene"]) for entry in before if entry["status"] != "failed"}
+    mapped = {str(entry["scene"]) for entry in before if entry["status"] != FAILED}
     learnt = [scene for scene in region.scenes if scene in mapped]
     if not learnt:
         raise SceneError(f"none of the {len(region.scenes)} scenes of the region could be mapped: nothing to adapt to")
@@ -112,8 +117,8 @@ def command(
 
     The exit code is 1 if a scene failed, and 3 with --strict where the region is too different for the model.
     """
-    held_out = find_scenes(holdout) if holdout else []
-    scenes = [scene for scene in find_scenes((*regions, *more)) if scene not in held_out]
+    held_out = [each.scene for each in find_files(holdout)]
+    scenes = [each.scene for each in find_files((*regions, *more)) if each.scene not in held_out]
     region = Region(
         scenes=tuple(scenes),
         held_out=tuple(held_out),
@@ -155,7 +160,11 @@ def _adapted(region: Region, scenes: Sequence[str]) -> Mapping[str, Any]:
     """Adapt the model, unless an earlier run did; gives the account of it."""
     mark, settings, folder = region.output / _MARK, region.settings, region.output / MODEL
     wanted = _fingerprint(region, scenes)
-    if not settings.overwrite and _read(mark).get("fingerprint") == wanted and (done := _read(folder / ACCOUNT)):
+    if (
+        not settings.overwrite
+        and read_json(mark).get("fingerprint") == wanted
+        and (done := read_json(folder / ACCOUNT))
+    ):
         click.echo(f"adapted before: {folder}", err=True)
         return done
     if mark.exists():  # the folder holds an older model of this job
@@ -165,14 +174,14 @@ def _adapted(region: Region, scenes: Sequence[str]) -> Mapping[str, Any]:
         result = adapt_model(settings, scenes, folder, source=source, progress=progress)
     for job in region.jobs(AFTER):
         _forget(job)
-    write_text(mark, json.dumps({"fingerprint": wanted}))
+    write_json(mark, {"fingerprint": wanted})
     return result.as_json()
 
 
 def _forget(job: ArchiveJob) -> None:
     """A map by an older model is to be made again, in the place where it is."""
     if (job.folder / DONE).exists():
-        write_text(job.folder / DONE, json.dumps({"fingerprint": ""}))
+        write_json(job.folder / DONE, {})
 
 
 def _fingerprint(region: Region, scenes: Sequence[str]) -> str:
@@ -192,15 +201,6 @@ def _facts(file: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return facts.st_size, facts.st_mtime_ns
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file; empty where there is none or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from geoseg.adaptation.thumbnails import changes_png, map_png, scene_png
 from geoseg.classes import ClassMap
 from geoseg.config.adapt import AdaptSettings
 from geoseg.config.predict import PredictSettings
-from geoseg.errors import OutputError
 from geoseg.models.zoo import find_model, read_card
-from pipelines.predict_archive import ArchiveJob, plan_archive
+from pipelines.archive.jobs import ArchiveJob, flat, plan_archive
+from pipelines.written import write_text
 
 MODEL, BEFORE, AFTER = "model", "before", "after"
 """Names of the folders in the output."""
@@ -56,7 +56,7 @@ class Region:
     def jobs(self, part: str) -> list[ArchiveJob]:
         """Every scene with its folder in `BEFORE` or `AFTER`."""
         everything = dict.fromkeys((*self.scenes, *self.held_out))
-        return plan_archive(list(everything), self.output / part)
+        return plan_archive(flat(list(everything)), self.output / part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,18 +166,3 @@ def _pictures(region: Region, result: RegionResult) -> Iterator[Picture]:
         kind = " (not learnt from)" if scene in region.held_out else ""
         share = f", {shares[scene]:.1%} changed" if scene in shares else ""
         yield Picture(title=f"{Path(scene).name}{kind}{share}", images=images)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all.
-
-    Raises:
-        OutputError: if it cannot be written.
-    """
-    partial = path.with_name(f".geoseg-{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
