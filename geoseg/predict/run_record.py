@@ -93,13 +93,14 @@ def run_record(
             "map": speed_of(account.made_pixels, account.seconds.get("map", 0.0)),
             "total": speed_of(account.made_pixels, seconds),
         },
-        "memory": {"peak_bytes": peak_bytes(), "worker_peak_bytes": done.peak, "device_peak_bytes": _on_device()},
+        "memory": _memory(settings, done.peak),
     }
 
 
 def name_of(path: str) -> str:
     """The name of a file, an address or a path of GDAL: without folders, hosts, and what is asked of a server."""
-    return _FOLDERS.sub("", _QUERY.sub("", path).rstrip("/\\"))
+    plain = _QUERY.sub("", path) if "://" in path else path
+    return _FOLDERS.sub("", plain.rstrip("/\\"))
 
 
 def _named(option: str, value: object) -> object:
@@ -131,6 +132,8 @@ def _engine(plan: PredictPlan, settings: PredictSettings) -> dict[str, object]:
     return {"name": facts.pop("engine"), **facts}
 
 
-def _on_device() -> int:
-    """Most memory of torch on a GPU so far, bytes; 0 where there is none."""
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+def _memory(settings: PredictSettings, of_workers: int) -> dict[str, int]:
+    """Most memory of this process, of the one of those that computed that had most, and of torch on a GPU."""
+    own = max(peak_bytes(), of_workers) if settings.computes_here else peak_bytes()  # the system counts in steps
+    on_device = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return {"peak_bytes": own, "worker_peak_bytes": of_workers, "device_peak_bytes": on_device}

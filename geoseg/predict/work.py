@@ -59,7 +59,7 @@ class Meter:
 
         self._turn = threading.Lock()
         self._tiles: list[tuple[Window, bool]] = []
-        self._seconds: dict[str, float] = {}
+        self._seconds = {"read": 0.0, "write": 0.0}
         self._since = time.perf_counter()
 
     def saw(self, tile: Window, is_computed: bool) -> None:  # noqa: FBT001 - as TiledBlock calls it
@@ -84,7 +84,7 @@ class Meter:
         with self._turn:
             tiles = [each for each in self._tiles if each[0].row < bottom]
             self._tiles = [each for each in self._tiles if each[0].row >= bottom]
-            seconds, self._seconds = self._seconds, {}
+            seconds, self._seconds = self._seconds, dict.fromkeys(self._seconds, 0.0)
             wall, self._since = now - self._since, now
         computed = [tile for tile, is_computed in tiles if is_computed]
         return BlockWork(
