@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ from pathlib import Path
 import torch
 
 from geoseg.config.predict import EngineName, MapFields, Tta
-from geoseg.errors import ConfigError
+from geoseg.errors import ConfigError, ModelError
 from geoseg.inference.compiled_engine import CompiledEngine
 from geoseg.inference.engine import Engine, TorchEngine
 from geoseg.inference.onnx_engine import OnnxEngine
 from geoseg.inference.openvino_engine import OpenVinoEngine
 from geoseg.inference.symmetry import D4Engine
+from geoseg.models.card import ModelCard
 from geoseg.models.device import Precision
-from geoseg.models.zoo import load_model
+from geoseg.models.zoo import load_model, read_card
 from geoseg.predict.plan import PredictPlan
 
 _BUILDING = threading.Lock()
@@ -73,7 +75,7 @@ def choice_of(plan: PredictPlan, settings: MapFields) -> EngineChoice:
         threads=0 if elsewhere else max(1, torch.get_num_threads() // settings.workers),
         tta=settings.tta,
         present=plan.present,
-        version=hashlib.sha256(repr(plan.card).encode()).hexdigest(),  # as JSON it would tell the time
+        version=_version(plan.card),
     )
 
 
@@ -90,8 +92,26 @@ def engine_for(choice: EngineChoice) -> Engine:
 
 def new_engine(choice: EngineChoice) -> Engine:
     """As `engine_for`, built anew."""
+    _require_same_model(choice)
     engine = _MAKERS[choice.engine](choice)
     return D4Engine(engine) if choice.tta == "d4" else engine
+
+
+def _version(card: ModelCard) -> str:
+    return hashlib.sha256(repr(card).encode()).hexdigest()  # as JSON it would tell the time
+
+
+def _require_same_model(choice: EngineChoice) -> None:
+    """Refuse a package that is not the one that the work was planned with: on another machine it may be another.
+
+    Raises:
+        ModelError: if it is.
+    """
+    if choice.version and _version(read_card(choice.model)) != choice.version:
+        raise ModelError(
+            f"{choice.model}: on {socket.gethostname()} this is not the model that the work began with: put the same "
+            "package on all machines, and start again"
+        )
 
 
 @functools.lru_cache(maxsize=2)

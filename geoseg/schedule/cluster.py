@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from geoseg.errors import ConfigError
 from geoseg.schedule.clusters import ACCELERATOR
+from geoseg.schedule.versions import Admission
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -20,6 +21,10 @@ Block = TypeVar("Block")
 Result = TypeVar("Result")
 
 _AHEAD = 2
+_LOST = (
+    "the Dask cluster was lost in the middle of the work: the same command, on this cluster or another, goes on from "
+    "where it stopped"
+)
 _CONNECT_SECONDS = "10s"
 _RESOURCES = (ACCELERATOR, "GPU")
 
@@ -29,41 +34,53 @@ def run_on_cluster(
 ) -> None:
     """As `run_blocks`, on the workers that a client knows; a few blocks more than there are threads are in flight.
 
-    Blocks of a worker that is lost are computed by others. Results are consumed as they come.
+    Blocks of a worker that is lost are computed by others. Results are consumed as they come. Before the first block
+    every worker is asked for its version of geoseg, and those that come later before a result of theirs is consumed.
 
     Raises:
-        ConfigError: if a block ended several workers, or the cluster was lost.
+        ConfigError: if a worker has another geoseg, a block ended several workers, or the cluster was lost.
     """
-    from distributed import CancelledError, KilledWorker, as_completed  # noqa: PLC0415 - slow to import, and only here
+    from distributed import (  # noqa: PLC0415 - slow to import, and only here
+        CancelledError,
+        KilledWorker,
+        LocalCluster,
+        as_completed,
+    )
     from distributed.comm.core import CommClosedError  # noqa: PLC0415 - as above
 
-    log.info("computing on %d threads of %s", sum(client.nthreads().values()), client.dashboard_link)
-    waiting = deque(blocks)
-    coming = as_completed(loop=client.loop)
+    admission = Admission(client, asks=not isinstance(client.cluster, LocalCluster))  # which is of this installation
+    waiting, coming = deque(blocks), as_completed(loop=client.loop)
     resources = _one_at_a_time(client)
 
-    def submit() -> None:
-        for block in _taken(waiting, _room(client) - coming.count()):
+    def submit(threads: int) -> None:
+        for block in _taken(waiting, threads + _AHEAD - coming.count()):
             coming.add(client.submit(compute, block, pure=False, resources=resources))
 
     try:
-        submit()
+        threads = _threads(admission)
+        log.info("computing on %d threads of %s", threads, client.dashboard_link)
+        submit(threads)
         for future in coming:
+            threads = _threads(admission)
             consume(_result(future))
-            submit()
+            submit(threads)
     except KilledWorker as error:
         raise ConfigError(
             f"a block ended {error.allowed_failures + 1} workers one after the other, probably for want of memory: use "
             "fewer --workers, a smaller --tile or --block-rows; the same command goes on from where it stopped"
         ) from error
     except (CancelledError, CommClosedError) as error:
-        raise ConfigError(
-            "the Dask cluster was lost in the middle of the work: the same command, on this cluster or another, goes "
-            "on from where it stopped"
-        ) from error
+        raise ConfigError(_LOST) from error
     finally:
         with suppress(CommClosedError, OSError):
             client.cancel(list(coming.futures))
+
+
+def _threads(admission: Admission) -> int:
+    try:
+        return admission.threads()
+    except OSError as error:  # Dask's, or that of a connection that could not be made again
+        raise ConfigError(_LOST) from error
 
 
 def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - whatever a task gives
@@ -76,11 +93,6 @@ def _result(future: Future[Any]) -> Any:  # noqa: ANN401 - whatever a task gives
 
 def _taken(waiting: deque[Block], count: int) -> list[Block]:
     return [waiting.popleft() for _ in range(min(count, len(waiting)))]
-
-
-def _room(client: Client) -> int:
-    """Blocks that may be in flight; workers come and go."""
-    return int(sum(client.nthreads().values())) + _AHEAD
 
 
 def _one_at_a_time(client: Client) -> dict[str, float] | None:
