@@ -14,8 +14,9 @@ _OPENING = """# Command line
 Every option of `predict` and `evaluate` is also a key of its YAML file (`--config FILE`), with `_` for `-`, and a
 keyword of the Python function. A value on the command line wins over the file.
 
-Results go to stdout, everything else to stderr. Exit codes: 0 all went well, 1 something about the data, a file or a
-setting has to be mended (one line on stderr says what), 2 wrong usage, 130 stopped with Ctrl-C.
+Results go to stdout, everything else to stderr ([What a run tells](observability.md)). Exit codes: 0 all went well, 1
+something about the data, a file or a setting has to be mended (one line on stderr says what), 2 wrong usage, 130 stopped
+with Ctrl-C, 143 asked to end (SIGTERM).
 
 Made by `python -m geoseg.cli.reference > docs/cli.md`; do not edit by hand.
 """
