@@ -140,13 +140,13 @@ def kept(output: Path) -> set[int]:
     return {json.loads(path.read_text())["place"][0] for path in records}
 
 
-def contents(output: Path) -> dict[str, str]:
+def contents(output: Path, stem: str = "scene") -> dict[str, str]:
     """Digests of both rasters, bytes for bytes, and of all rows of the GeoPackage but the times of making it."""
     digests = {
-        name: hashlib.sha256((output / f"scene.{name}.tif").read_bytes()).hexdigest()
+        name: hashlib.sha256((output / f"{stem}.{name}.tif").read_bytes()).hexdigest()
         for name in ("classes", "confidence")
     }
-    return digests | {"polygons": hashlib.sha256("\n".join(_rows(output / "scene.gpkg")).encode()).hexdigest()}
+    return digests | {"polygons": hashlib.sha256("\n".join(_rows(output / f"{stem}.gpkg")).encode()).hexdigest()}
 
 
 def _rows(path: Path) -> list[str]:
