@@ -40,7 +40,6 @@ class LayerRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file_crc: int
-    pixels_crc: int
 
 
 class BlockRecord(BaseModel):
@@ -202,10 +201,7 @@ class Journal:
         record = BlockRecord(
             run=self._run,
             place=_place(block.window),
-            layers={
-                layer: LayerRecord(file_crc=encoded.file_crc, pixels_crc=encoded.pixels_crc)
-                for layer, encoded in block.layers.items()
-            },
+            layers={layer: LayerRecord(file_crc=encoded.file_crc) for layer, encoded in block.layers.items()},
             tally=dict(block.tally),
             seen=tuple(map(_place, block.seen)),
             digest=block.digest,

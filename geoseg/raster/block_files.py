@@ -5,22 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 from xml.sax.saxutils import escape, quoteattr
 
-import numpy as np
-from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.io import MemoryFile
-from rasterio.windows import Window as RasterioWindow
 
 from geoseg.classes import NODATA_ID
 from geoseg.georef import GeoRef
-from geoseg.raster.cog import BLOCK, row_checksum, written
-from geoseg.raster.gdal import georeference_optional
 from geoseg.raster.layout import RasterLayout
+from geoseg.raster.stored import BLOCK, StoredRows, stored_extent
 from geoseg.window import Window
 
 _VALUES = 256
@@ -34,85 +26,38 @@ class EncodedLayer:
     data: bytes
     """A GeoTIFF without georeference."""
 
-    pixels_crc: int
-    """`row_checksum` of its pixels."""
-
     @property
     def file_crc(self) -> int:
         """CRC-32 of the file."""
         return zlib.crc32(self.data)
 
 
-class LayerEncoder:
-    """Pixels of one layer of one block, taken from top to bottom; only a few rows are held uncompressed.
-
-    A context manager, so that nothing stays in memory where a run ends in the middle.
-    """
-
-    def __init__(self, block: Window, bands: int) -> None:
-        """Make room for a block.
-
-        Args:
-            block: what it will hold.
-            bands: of the layer.
-        """
-        self._buffer = np.empty((bands, min(BLOCK, block.height), block.width), dtype=np.uint8)
-        self._block, self._filled, self._written, self._checksum = block, 0, 0, 0
-        self._file = MemoryFile()
-        with written(Path("block")), georeference_optional():
-            self._dataset = self._file.open(**_profile(block, bands))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._dataset.close()
-        self._file.close()
-
-    def write(self, pixels: NDArray[np.uint8]) -> None:
-        """Append rows.
-
-        Args:
-            pixels: (rows, columns) or (bands, rows, columns), as wide as the block.
-        """
-        bands = pixels[np.newaxis] if pixels.ndim == 2 else pixels  # noqa: PLR2004 - rows and columns
-        done, room = 0, self._buffer.shape[1]
-        while done < bands.shape[1]:
-            count = min(room - self._filled, bands.shape[1] - done)
-            self._buffer[:, self._filled : self._filled + count] = bands[:, done : done + count]
-            done, self._filled = done + count, self._filled + count
-            if self._filled == room or self._written + self._filled == self._block.height:
-                self._flush()
+class LayerEncoder(StoredRows):
+    """Pixels of one layer of one block, taken from top to bottom; only a few rows are held uncompressed."""
 
     def finish(self) -> EncodedLayer:
-        """What was written, as a file."""
-        if self._written != self._block.height:
-            raise ValueError(f"only {self._written + self._filled} rows of {self._block} came")
-        with written(Path("block")):
-            self._dataset.close()
-        return EncodedLayer(data=bytes(self._file.getbuffer()), pixels_crc=self._checksum)
+        """What was written.
 
-    def _flush(self) -> None:
-        pixels = self._buffer[:, : self._filled]
-        self._checksum = row_checksum(pixels, self._checksum)
-        with written(Path("block")):
-            self._dataset.write(pixels, window=RasterioWindow(0, self._written, self._block.width, self._filled))
-        self._written, self._filled = self._written + self._filled, 0
+        Raises:
+            ValueError: if rows are missing.
+        """
+        return EncodedLayer(data=self.packed())
 
 
-def raster_of_blocks(georef: GeoRef, layout: RasterLayout, files: Mapping[Window, str]) -> str:
+def raster_of_blocks(
+    georef: GeoRef, layout: RasterLayout, files: Mapping[Window, str], *, overviews: Sequence[str] = ()
+) -> str:
     """A VRT, as text, of layers of blocks.
 
     Args:
         georef: the grid.
         layout: of the layer.
-        files: names of the files of all blocks, beside the VRT.
+        files: of blocks, by where they lie: an `EncodedLayer` each.
+        overviews: files of coarser levels, from the finest.
     """
     crs = "" if georef.crs is None else f"<SRS>{escape(CRS.from_wkt(georef.crs).to_wkt())}</SRS>"
     transform = ", ".join(repr(float(number)) for number in georef.transform.to_gdal())
-    bands = [_band(number, layout, files) for number in range(1, len(layout.descriptions) + 1)]
+    bands = [_band(number, layout, files, overviews) for number in range(1, len(layout.descriptions) + 1)]
     return (
         f'<VRTDataset rasterXSize="{georef.width}" rasterYSize="{georef.height}">{crs}'
         f"<GeoTransform>{transform}</GeoTransform>"
@@ -120,25 +65,7 @@ def raster_of_blocks(georef: GeoRef, layout: RasterLayout, files: Mapping[Window
     )
 
 
-def _profile(block: Window, bands: int) -> dict[str, object]:
-    return {
-        "driver": "GTiff",
-        "dtype": "uint8",
-        "count": bands,
-        "height": block.height,
-        "width": block.width,
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "interleave": "pixel",
-        "compress": "ZSTD",
-        "zstd_level": 1,
-        "bigtiff": "IF_SAFER",
-        "photometric": "minisblack",
-    }
-
-
-def _band(number: int, layout: RasterLayout, files: Mapping[Window, str]) -> str:
+def _band(number: int, layout: RasterLayout, files: Mapping[Window, str], overviews: Sequence[str]) -> str:
     tags = layout.tags if number == 1 else {}
     items = "".join(f"<MDI key={quoteattr(key)}>{escape(text)}</MDI>" for key, text in tags.items())
     shown = "Palette" if layout.colours else "Gray" if number == 1 else "Undefined"
@@ -149,6 +76,7 @@ def _band(number: int, layout: RasterLayout, files: Mapping[Window, str]) -> str
         + (f"<UnitType>{escape(layout.unit)}</UnitType>" if layout.unit else "")
         + f"<NoDataValue>{NODATA_ID}</NoDataValue><ColorInterp>{shown}</ColorInterp>{_colours(layout)}"
         + "".join(_piece(number, window, name) for window, name in sorted(files.items()))
+        + "".join(f"<Overview>{_source(number, name)}</Overview>" for name in overviews)
         + "</VRTRasterBand>"
     )
 
@@ -166,10 +94,14 @@ def _colour(parts: Sequence[int]) -> str:
 
 
 def _piece(band: int, window: Window, name: str) -> str:
-    size = f'xSize="{window.width}" ySize="{window.height}"'
-    facts = f'RasterXSize="{window.width}" RasterYSize="{window.height}" DataType="Byte"'
+    size, extent = f'xSize="{window.width}" ySize="{window.height}"', stored_extent(window)
+    facts = f'RasterXSize="{extent.width}" RasterYSize="{extent.height}" DataType="Byte"'
     return (
-        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(name)}</SourceFilename>'
-        f'<SourceBand>{band}</SourceBand><SourceProperties {facts} BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"/>'
-        f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{window.col}" yOff="{window.row}" {size}/></SimpleSource>'
+        f'<SimpleSource>{_source(band, name)}<SourceProperties {facts} BlockXSize="{BLOCK}" BlockYSize="{BLOCK}"/>'
+        f'<SrcRect xOff="{window.col - extent.col}" yOff="{window.row - extent.row}" {size}/>'
+        f'<DstRect xOff="{window.col}" yOff="{window.row}" {size}/></SimpleSource>'
     )
+
+
+def _source(band: int, name: str) -> str:
+    return f'<SourceFilename relativeToVRT="0">{escape(name)}</SourceFilename><SourceBand>{band}</SourceBand>'

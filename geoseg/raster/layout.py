@@ -28,6 +28,11 @@ class RasterLayout:
     tags: Mapping[str, str] = field(default_factory=dict)
     """Metadata of the first band."""
 
+    @property
+    def predictor(self) -> Literal[1, 2]:
+        """What is compressed: 1 the values, 2 the difference of each from its neighbour on the left, as TIFF has it."""
+        return 1 if self.overviews == "mode" else 2
+
 
 def class_layout(classes: ClassMap) -> RasterLayout:
     """Class ids, one band with the legend's colours."""

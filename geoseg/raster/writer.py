@@ -1,7 +1,7 @@
 """Streams rows of pixels into a cloud-optimised GeoTIFF (COG) that any GIS opens.
 
-Rows collect until a row of storage blocks is full and go to a plain tiled GeoTIFF; at the end GDAL makes the
-COG with its overviews from that. So memory follows the width, never the height. Knows nothing of networks.
+Rows are compressed as they come and go to disk in blocks, which become the COG at the end. So memory follows the width,
+never the height. Knows nothing of networks.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.windows import Window as RasterioWindow
 
-from geoseg.classes import NODATA_ID, ClassMap
-from geoseg.cores import cores
+from geoseg.classes import ClassMap
 from geoseg.errors import GridError
 from geoseg.georef import GeoRef
-from geoseg.raster.cog import BLOCK, make_cog, row_checksum, written
-from geoseg.raster.gdal import georeference_optional
+from geoseg.raster.block_files import LayerEncoder
+from geoseg.raster.cog import BlockFile, make_cog
 from geoseg.raster.layout import RasterLayout, class_layout, confidence_layout, probabilities_layout
+from geoseg.raster.stored import written
 from geoseg.window import Window
+
+_ROWS = 4096  # of a block
 
 
 class RasterWriter:
@@ -41,25 +40,19 @@ class RasterWriter:
             georef: its grid; any CRS or none, rotated and south-up too.
             layout: bands, colours and overviews.
         """
-        self._path = path
-        self._georef = georef
-        self._layout = layout
-        self._rows = path.with_name(f".{path.name}.rows.tif")
-        self._buffer = np.empty((len(layout.descriptions), BLOCK, georef.width), dtype=np.uint8)
+        self._path, self._georef, self._layout = path, georef, layout
         self._next_row = 0
-        self._checksum = 0
-        self._dataset: Any = None
+        self._rows: LayerEncoder | None = None
+        self._files: dict[Window, BlockFile] = {}
 
     def __enter__(self) -> Self:
-        """Make the file that collects the rows.
+        """Begin.
 
         Raises:
-            OutputError: if it cannot be written.
+            OutputError: if the folder cannot be written.
         """
         with written(self._path):
-            with georeference_optional():
-                self._dataset = rasterio.open(self._rows, "w", **self._profile())
-            self._describe(self._dataset)
+            self._path.with_name(f".{self._path.name}.rows0").touch()
         return self
 
     def write(self, window: Window, pixels: NDArray[np.uint8]) -> None:
@@ -77,20 +70,13 @@ class RasterWriter:
         if window != expected or window.bottom > self._georef.height:
             raise GridError(f"{self._path.name}: the next rows begin at {self._next_row}, got {window}")
         bands = pixels[np.newaxis] if pixels.ndim == 2 else pixels  # noqa: PLR2004 - rows and columns
-        if bands.shape != (len(self._buffer), *window.shape) or bands.dtype != np.uint8:
+        if bands.shape != (len(self._layout.descriptions), *window.shape) or bands.dtype != np.uint8:
             raise GridError(
                 f"{self._path.name}: {bands.dtype} pixels {bands.shape} do not fill "
-                f"{len(self._buffer)} bands of {window}"
+                f"{len(self._layout.descriptions)} bands of {window}"
             )
-        done = 0
-        while done < window.height:
-            at = self._next_row % BLOCK
-            count = min(BLOCK - at, window.height - done)
-            self._buffer[:, at : at + count] = bands[:, done : done + count]
-            done += count
-            self._next_row += count
-            if self._next_row % BLOCK == 0 or self._next_row == self._georef.height:
-                self._flush(at + count)
+        while self._next_row < window.bottom:
+            self._append(bands[:, self._next_row - window.row :])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,54 +88,37 @@ class RasterWriter:
             OutputError: if the COG cannot be written.
         """
         with ExitStack() as cleanup, ExitStack() as undo:
-            cleanup.callback(self._rows.unlink, missing_ok=True)
+            for top in range(0, self._next_row + 1, _ROWS):
+                cleanup.callback(self._file(top).unlink, missing_ok=True)
             undo.callback(self._path.unlink, missing_ok=True)
-            with written(self._path):
-                self._dataset.close()
+            if self._rows is not None:
+                cleanup.enter_context(self._rows)
             if error is None:
-                self._finish()
+                if self._next_row != self._georef.height:
+                    raise GridError(
+                        f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written"
+                    )
+                make_cog(self._path, self._georef, self._layout, self._files)
             undo.pop_all()
 
-    def _finish(self) -> None:
-        if self._next_row != self._georef.height:
-            raise GridError(f"{self._path.name}: rows {self._next_row} to {self._georef.height} were never written")
-        make_cog(self._rows, self._path, self._layout, {self._georef.window: self._checksum})
+    def _append(self, bands: NDArray[np.uint8]) -> None:
+        """The first rows, as many as the block that is begun has room for."""
+        top = self._next_row // _ROWS * _ROWS
+        block = Window.between(top, min(top + _ROWS, self._georef.height), 0, self._georef.width)
+        if self._rows is None:
+            self._rows = LayerEncoder(block, len(self._layout.descriptions), self._layout.predictor)
+        part = bands[:, : block.bottom - self._next_row]
+        self._rows.write(part)
+        self._next_row += part.shape[1]
+        if self._next_row == block.bottom:
+            with self._rows as rows, written(self._path):
+                layer = rows.finish()
+                self._file(top).write_bytes(layer.data)
+            self._files[block] = BlockFile(path=self._file(top), crc=layer.file_crc)
+            self._rows = None
 
-    def _flush(self, height: int) -> None:
-        window = RasterioWindow(0, self._next_row - height, self._georef.width, height)
-        pixels = self._buffer[:, :height]
-        self._checksum = row_checksum(pixels, self._checksum)
-        with written(self._path):
-            self._dataset.write(pixels, window=window)
-
-    def _profile(self) -> dict[str, object]:
-        georef = self._georef
-        return {
-            "driver": "GTiff",
-            "dtype": "uint8",
-            "nodata": NODATA_ID,
-            "count": len(self._layout.descriptions),
-            "height": georef.height,
-            "width": georef.width,
-            "crs": None if georef.crs is None else CRS.from_wkt(georef.crs),
-            "transform": georef.transform,
-            "tiled": True,
-            "blockxsize": BLOCK,
-            "blockysize": BLOCK,
-            "interleave": "pixel",
-            "compress": "ZSTD",
-            "zstd_level": 1,
-            "bigtiff": "IF_SAFER",
-            "num_threads": cores(),
-            "photometric": "palette" if self._layout.colours else "minisblack",
-        }
-
-    def _describe(self, dataset: Any) -> None:  # noqa: ANN401 - rasterio is untyped
-        dataset.descriptions = self._layout.descriptions
-        dataset.units = (self._layout.unit,) * len(self._layout.descriptions)
-        dataset.update_tags(1, **self._layout.tags)
-        if self._layout.colours:
-            dataset.write_colormap(1, dict(self._layout.colours))
+    def _file(self, top: int) -> Path:
+        return self._path.with_name(f".{self._path.name}.rows{top}")
 
 
 def class_raster_writer(path: Path, georef: GeoRef, classes: ClassMap) -> RasterWriter:
