@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
-from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.agreement import check_agreement
+from geoseg.inference.cpu_engine import CPU, CpuEngine
 from geoseg.inference.graph import Graph
-from geoseg.inference.one_by_one import one_by_one
-from geoseg.inference.preparation import Preparation
 from geoseg.models.device import Precision, autocast, choose_precision
 from geoseg.models.package import ModelPackage
 
-_CPU = torch.device("cpu")
 _OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {
     "cpp.threads": 1,
     "freezing": True,  # weights become constants, laid out once
@@ -26,7 +22,7 @@ _OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {
 }
 
 
-class CompiledEngine:
+class CompiledEngine(CpuEngine):
     """A model package compiled by torch (Inductor), on a CPU.
 
     Each tile is one call on the thread that asks, and as many may ask at a time as there are cores, so the bits depend
@@ -61,15 +57,12 @@ class CompiledEngine:
                 classes than torch float32 on more than 0.5 % of a probe.
             ConfigError: if it cannot be compiled here, or the precision is none of a CPU.
         """
-        self._package = package
-        self._precision = choose_precision(precision, _CPU)
-        self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
-        self._threads = threads or torch.get_num_threads()
-        side = tile or package.tile
-        self._shape = (1, len(package.bands), side, side)
+        self._precision = choose_precision(precision, CPU)
+        super().__init__(package, dtype=dtype, threads=threads, present=present, tile=tile)
+        self._shape = (1, len(package.bands), self._side, self._side)
         self._graph = Graph(package).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in stubs
         self._compiled = torch.compile(self._graph, dynamic=False, options=_OPTIONS)
-        inputs = self._preparation.completed(probe(self._preparation.bands, side))
+        inputs = self._probe()
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as alone:  # as it will be called
             try:
                 alone.submit(self._infer, inputs[:1]).result()
@@ -81,36 +74,14 @@ class CompiledEngine:
             check_agreement("torch-compile", package, inputs, lambda one: alone.submit(self._infer, one).result())
 
     @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
-        return len(self._package.classes)
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return _CPU
-
-    @property
-    def threads(self) -> int:
-        """Tiles computed at a time."""
-        return self._threads
-
-    @property
     def precision(self) -> str:
         """The arithmetic of the convolutions: fp32 or bf16."""
         return self._precision
 
-    def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """As in `Engine`."""
-        return one_by_one(self._forward, images, usable, classes=self.classes)
-
-    def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        return self._infer(self._preparation(images, usable))
-
     @torch.inference_mode()
     def _infer(self, inputs: torch.Tensor) -> torch.Tensor:
         graph = self._compiled if inputs.shape == self._shape else self._graph
-        with autocast(_CPU, self._precision):
+        with autocast(CPU, self._precision):
             found: torch.Tensor = graph(inputs.contiguous(memory_format=torch.channels_last))
         return found
 

@@ -12,18 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
-from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.agreement import check_agreement
+from geoseg.inference.cpu_engine import CpuEngine
 from geoseg.inference.graph import INPUT, onnx_bytes
-from geoseg.inference.one_by_one import one_by_one
-from geoseg.inference.preparation import Preparation
 from geoseg.models.package import ModelPackage
 
-_CPU = torch.device("cpu")
 _CUDA = "CUDAExecutionProvider"
 _ERRORS = 3  # of ONNX Runtime's levels: its warnings are about graphs, which users cannot mend
 
 
-class OnnxEngine:
+class OnnxEngine(CpuEngine):
     """A model package in ONNX Runtime, in float32.
 
     Each tile is one run of fixed shape. On a CPU the thread that asks computes it, and as many may ask at a time as
@@ -58,30 +56,12 @@ class OnnxEngine:
             ConfigError: if ONNX Runtime is not installed, or does not run on the device.
         """
         self._runtime = onnx_runtime()
-        self._package = package
         self._providers = _providers(self._runtime, device)
         self._on_cpu = len(self._providers) == 1
-        self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
-        self._threads = (threads or torch.get_num_threads()) if self._on_cpu else 1
+        super().__init__(package, dtype=dtype, threads=threads if self._on_cpu else 1, present=present, tile=tile)
         self._loading, self._running = threading.Lock(), threading.Lock()
         self._sessions: dict[tuple[int, int], Any] = {}
-        inputs = self._preparation.completed(probe(self._preparation.bands, tile or package.tile))
-        check_agreement("onnx", package, inputs, self._infer)
-
-    @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
-        return len(self._package.classes)
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU: there the probabilities lie, also those that CUDA computed."""
-        return _CPU
-
-    @property
-    def threads(self) -> int:
-        """Tiles computed at a time."""
-        return self._threads
+        check_agreement("onnx", package, self._probe(), self._infer)
 
     @property
     def precision(self) -> str:
@@ -91,12 +71,9 @@ class OnnxEngine:
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         """As in `Engine`; on CUDA, calls from several threads wait for one another."""
         if self._on_cpu:
-            return one_by_one(self._forward, images, usable, classes=self.classes)
+            return super().probabilities(images, usable)
         with self._running:
-            return one_by_one(self._forward, images, usable, classes=self.classes)
-
-    def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        return self._infer(self._preparation(images, usable))
+            return super().probabilities(images, usable)
 
     def _infer(self, inputs: torch.Tensor) -> torch.Tensor:
         session = self._session(*inputs.shape[2:])

@@ -10,22 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from geoseg.errors import ConfigError
-from geoseg.inference.agreement import check_agreement, probe
+from geoseg.inference.agreement import check_agreement
+from geoseg.inference.cpu_engine import CPU, CpuEngine
 from geoseg.inference.graph import traced
-from geoseg.inference.one_by_one import one_by_one
-from geoseg.inference.preparation import Preparation
 from geoseg.models.device import Precision, choose_precision
 from geoseg.models.package import ModelPackage
 
-_CPU = torch.device("cpu")
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _TELEMETRY = "openvino_telemetry"
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(CpuEngine):
     """A model package in OpenVINO, on a CPU.
 
     Each tile is one request of fixed shape on one thread, as many at a time as there are cores, so the bits depend
@@ -60,43 +57,17 @@ class OpenVinoEngine:
             ConfigError: if OpenVINO is not installed, or the precision is none of a CPU.
         """
         self._openvino = openvino_library()
-        self._package = package
-        self._precision = choose_precision(precision, _CPU)
-        self._preparation = Preparation(package, dtype=dtype, device=_CPU, present=present)
-        self._threads = threads or torch.get_num_threads()
+        self._precision = choose_precision(precision, CPU)
+        super().__init__(package, dtype=dtype, threads=threads, present=present, tile=tile)
         self._loading = threading.Lock()
         self._compiled: dict[tuple[int, int], Any] = {}
         self._of_thread = threading.local()
-        side = tile or package.tile
-        inputs = self._preparation.completed(probe(self._preparation.bands, side))
-        check_agreement("openvino", package, inputs, self._infer)
-
-    @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
-        return len(self._package.classes)
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return _CPU
-
-    @property
-    def threads(self) -> int:
-        """Tiles computed at a time."""
-        return self._threads
+        check_agreement("openvino", package, self._probe(), self._infer)
 
     @property
     def precision(self) -> str:
         """The arithmetic of the convolutions: fp32 or bf16."""
         return self._precision
-
-    def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        """As in `Engine`."""
-        return one_by_one(self._forward, images, usable, classes=self.classes)
-
-    def _forward(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
-        return self._infer(self._preparation(images, usable))
 
     def _infer(self, inputs: torch.Tensor) -> torch.Tensor:
         """Inputs (1, bands, height, width) to probabilities, by this thread's own request for that shape."""
