@@ -19,11 +19,13 @@ from geoseg.inference.engine import Engine, TorchEngine
 from geoseg.inference.onnx_engine import OnnxEngine
 from geoseg.inference.openvino_engine import OpenVinoEngine
 from geoseg.inference.symmetry import D4Engine
+from geoseg.inference.trimming import TrimmingEngine
 from geoseg.models.card import ModelCard
 from geoseg.models.device import Precision
 from geoseg.models.zoo import load_model, read_card
 from geoseg.predict.plan import PredictPlan
 
+_MANY = 64_000_000  # pixels of tiles; below, compiling takes longer than what it saves
 _BUILDING = threading.Lock()
 
 
@@ -58,6 +60,9 @@ class EngineChoice:
     present: tuple[int, ...] | None = None
     """Positions among the model's bands of those that the scene has; None = all."""
 
+    trim: int = 0
+    """Tiles are computed where they hold measurements, in parts of a multiple of this many px; 0 = whole."""
+
     version: str = ""
     """Digest of the package's card, so that a package that was replaced is loaded anew."""
 
@@ -75,6 +80,7 @@ def choice_of(plan: PredictPlan, settings: MapFields) -> EngineChoice:
         threads=0 if elsewhere else max(1, torch.get_num_threads() // settings.workers),
         tta=settings.tta,
         present=plan.present,
+        trim=_trim(plan, settings),
         version=_version(plan.card),
     )
 
@@ -94,7 +100,17 @@ def new_engine(choice: EngineChoice) -> Engine:
     """As `engine_for`, built anew."""
     _require_same_model(choice)
     engine = _MAKERS[choice.engine](choice)
-    return D4Engine(engine) if choice.tta == "d4" else engine
+    engine = D4Engine(engine) if choice.tta == "d4" else engine
+    if not choice.trim or engine.device.type != "cpu":
+        return engine
+    return TrimmingEngine(engine, step=choice.trim, along_both=choice.engine == "torch")
+
+
+def _trim(plan: PredictPlan, settings: MapFields) -> int:
+    """To halves where each shape has to be compiled, and only if there are many tiles."""
+    if settings.engine == "torch":
+        return plan.tiling.trim
+    return plan.tiling.edge_step if plan.tiling.trim and plan.grid.computed_pixels() >= _MANY else 0
 
 
 def _version(card: ModelCard) -> str:

@@ -39,6 +39,7 @@ def identity_of(task: BlockTask, *, elsewhere: bool) -> Identity:
         "bands": [task.source.bands, engine.present],
         "tiles": asdict(task.grid),
         "tta": engine.tta,
+        "parts of tiles": engine.trim,
         "engine": [engine.engine, *_arithmetic(engine, elsewhere=elsewhere)],
         "batch size": None if engine.device == "cpu" else task.batch_size,
         "thresholds": task.rule.thresholds,

@@ -61,6 +61,9 @@ class Tiling:
     is_exact: bool = False
     """True where it is proved that, up to rounding, none differs."""
 
+    trim: int = 0
+    """Tiles may be computed only where they hold measurements, in parts of a multiple of it, px; 0 = whole."""
+
     cuts_all: bool = False
     """True where tiles at the far edges are cut however little that saves."""
 
@@ -114,9 +117,10 @@ def choose_tiling(card: ModelCard, settings: MapFields, model: Path) -> Tiling:
 
 
 def tiling_of(card: ModelCard, settings: MapFields, model: Path, *, height: int, width: int) -> Tiling:
-    """As `choose_tiling`; where nobody asks for a tile or an overlap, a small scene gets no larger tiles than it needs.
+    """As `choose_tiling`; where nobody asks for a tile or an overlap, less is computed where nothing is lost by it.
 
-    They are as many as before and have as many joints, but are smaller, and cut where the scene ends. Networks of
+    A small scene gets no larger tiles than it needs. They are as many as before and have as many joints, but are
+    smaller, and cut where the scene ends. In any scene, tiles are computed where they hold measurements. Networks of
     which each pixel sees the whole tile keep theirs.
 
     Args:
@@ -133,6 +137,7 @@ def tiling_of(card: ModelCard, settings: MapFields, model: Path, *, height: int,
     is_asked_for = settings.tile is not None or settings.overlap not in {None, "auto"} or settings.seam_tolerance
     if is_asked_for or context is None or context.radius is None:
         return tiling
+    tiling = replace(tiling, trim=context.edge_step)
     usual = tiling.grid(height=height, width=width)
     if usual.computed_pixels() >= SMALL:
         return tiling
@@ -143,7 +148,7 @@ def _smallest(tiling: Tiling, context: Context, usual: TileGrid, *, cuts_all: bo
     """The smallest tiles of which a scene needs no more than of the usual ones."""
     step = context.edge_step
     for side in range(_rounded_up(max(step, 2 * tiling.overlap), step), tiling.tile, step):
-        small = replace(_measured(context, side, tiling.overlap), edge_step=step, cuts_all=cuts_all)
+        small = replace(_measured(context, side, tiling.overlap), edge_step=step, trim=step, cuts_all=cuts_all)
         if _count(small.grid(height=usual.height, width=usual.width)) == _count(usual):
             break
     else:
