@@ -119,9 +119,9 @@ def choose_tiling(card: ModelCard, settings: MapFields, model: Path) -> Tiling:
 def tiling_of(card: ModelCard, settings: MapFields, model: Path, *, height: int, width: int) -> Tiling:
     """As `choose_tiling`; where nobody asks for a tile or an overlap, less is computed where nothing is lost by it.
 
-    A small scene gets no larger tiles than it needs. They are as many as before and have as many joints, but are
-    smaller, and cut where the scene ends. In any scene, tiles are computed where they hold measurements. Networks of
-    which each pixel sees the whole tile keep theirs.
+    A scene of one tile gets one that is no larger than it needs, and the tiles of a small one are cut where the scene
+    ends. In any scene, tiles are computed where they hold measurements. Networks of which each pixel sees the whole
+    tile keep theirs.
 
     Args:
         card: of the model.
@@ -145,15 +145,13 @@ def tiling_of(card: ModelCard, settings: MapFields, model: Path, *, height: int,
 
 
 def _smallest(tiling: Tiling, context: Context, usual: TileGrid, *, cuts_all: bool) -> Tiling:
-    """The smallest tiles of which a scene needs no more than of the usual ones."""
+    """The smallest tile of which a scene needs one; where it needs more the same, for a smaller one sees less."""
     step = context.edge_step
-    for side in range(_rounded_up(max(step, 2 * tiling.overlap), step), tiling.tile, step):
-        small = replace(_measured(context, side, tiling.overlap), edge_step=step, trim=step, cuts_all=cuts_all)
-        if _count(small.grid(height=usual.height, width=usual.width)) == _count(usual):
-            break
-    else:
-        small = replace(tiling, edge_step=step, cuts_all=cuts_all)
-    return replace(small, difference=0.0, is_exact=True) if _count(usual) == (1, 1) else small
+    cut = replace(tiling, edge_step=step, trim=step, cuts_all=cuts_all)
+    if _count(usual) != (1, 1):
+        return cut
+    least = _rounded_up(max(usual.height, usual.width, 2 * tiling.overlap), step)
+    return replace(cut, tile=min(least, tiling.tile), difference=0.0, is_exact=True)
 
 
 def _count(grid: TileGrid) -> tuple[int, int]:
