@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from geoseg.inference.rolling_rows import RollingRows, Rows
 from geoseg.raster.patch import SceneReader
 from geoseg.tiling.grid import TileGrid
 from geoseg.window import Window
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 Wanted = Callable[[Window], NDArray[np.bool_]]
 """Which pixels of a window are to be decided, on the grid of the tiles; others only surround them."""
@@ -109,21 +112,35 @@ def reflected(start: int, stop: int, size: int) -> NDArray[np.int64]:
 
 def _cut(rows: Rows, window: Window, block: TiledBlock) -> Tile:
     if rows.window.intersect(window) == window:
-        patch = rows.part(window)
-        image, usable = patch.image.copy(), patch.valid.copy()  # views would keep all the rows
+        patch = rows.copied(window)
+        image, usable = patch.image, patch.valid
         inside = usable
     else:
         scene = block.grid.scene
         beyond_rows = reflected(window.row, window.bottom, scene.height)
         beyond_cols = reflected(window.col, window.right, scene.width)
         patch = rows.part(_span(beyond_rows, beyond_cols))
-        there = (beyond_rows - patch.window.row)[:, None], (beyond_cols - patch.window.col)[None, :]
-        image, usable = patch.image[:, *there], patch.valid[there]
+        there = beyond_rows - patch.window.row, beyond_cols - patch.window.col
+        image, usable = _taken(patch.image, *there), _taken(patch.valid, *there)
         inside = usable.copy()
         inside[scene.bottom - window.row :] = False
         inside[:, scene.right - window.col :] = False
     valid = inside if block.wanted is None else inside & block.wanted(window)
     return Tile(window=window, image=image, usable=usable, valid=valid)
+
+
+def _taken(pixels: NDArray[_Number], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[_Number]:
+    """Pixels (..., height, width) at rows and columns, those columns that follow one another in one go."""
+    lines = pixels.take(rows, axis=-2)
+    follows = np.flatnonzero(np.diff(cols) != 1)
+    edges = np.concatenate([[0], follows + 1, [len(cols)]])
+    longest = int(np.argmax(np.diff(edges)))
+    first, last = int(edges[longest]), int(edges[longest + 1])
+    found = np.empty((*lines.shape[:-1], len(cols)), dtype=pixels.dtype)
+    found[..., first:last] = lines[..., cols[first] : cols[first] + last - first]
+    found[..., :first] = lines.take(cols[:first], axis=-1)
+    found[..., last:] = lines.take(cols[last:], axis=-1)
+    return found
 
 
 def _span(rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Window:

@@ -26,10 +26,13 @@ class Rows:
         return Window.between(first.row, last.bottom, first.col, first.right)
 
     def part(self, window: Window) -> Patch:
-        """The pixels of a window inside; copied where it lies across pieces."""
+        """The pixels of a window inside; a view where one piece holds them."""
+        holding = next((piece for piece in self.pieces if piece.window.intersect(window) == window), None)
+        return self.copied(window) if holding is None else _part(holding, window)
+
+    def copied(self, window: Window) -> Patch:
+        """The pixels of a window inside, which keep no rows in memory."""
         parts = [_part(piece, common) for piece in self.pieces if (common := piece.window.intersect(window))]
-        if len(parts) == 1:
-            return parts[0]
         image = np.concatenate([part.image for part in parts], axis=1)
         return Patch(image=image, valid=np.concatenate([part.valid for part in parts]), window=window)
 
