@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -127,13 +128,13 @@ def _without_rights() -> None:
         libc.prctl(_CAPBSET_DROP, right, 0, 0, 0)
 
 
-def ran(folder: Path, workers: int) -> tuple[int, float, dict[str, list[int]]]:
-    """Run the job: exit code, seconds, and memory of its first process and of workers as time goes by, bytes."""
+def ran(folder: Path, workers: int) -> tuple[dict[str, object], dict[str, list[int]]]:
+    """Run the job: exit code and seconds; memory of its first process and of workers as time goes by, bytes."""
     command = [sys.executable, "-m", "pipelines.predict_archive", str(folder / "scenes" / "scenes.txt")]
     command += ["-o", str(folder / "maps"), "--workers", str(workers)]
     command += [part for name, value in OPTIONS.items() for part in (f"--{name}", value)]
     memory: dict[str, list[int]] = {"the job": [], "the largest worker": []}
-    started = time.monotonic()
+    started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with (folder / "job.log").open("a") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=_without_rights)  # noqa: PLW1509
         watched = psutil.Process(process.pid)
@@ -145,7 +146,10 @@ def ran(folder: Path, workers: int) -> tuple[int, float, dict[str, list[int]]]:
             except psutil.NoSuchProcess:
                 continue
             memory["the largest worker"].append(max(below, default=0))
-    return process.returncode, time.monotonic() - started, memory
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - started
+    computed = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    code = process.returncode
+    return {"exit code": code, "seconds": round(wall, 1), "seconds of cores": round(computed, 1)}, memory
 
 
 def checked(folder: Path, broken: dict[Path, str], sample: int, seed: int) -> dict[str, object]:
@@ -187,9 +191,9 @@ def main(scenes: int, workers: int, sample: int, seed: int, folder: Path | None)
         place = folder or Path(temporary)
         broken = made_archive(place, scenes, seed)
         for turn in ("first run", "second run"):
-            code, seconds, memory = ran(place, workers)
+            found, memory = ran(place, workers)
             told = {name: [value // _MEGA for value in _thirds(values)] for name, values in memory.items()}
-            click.echo(json.dumps({"run": turn, "exit code": code, "seconds": round(seconds, 1), "MiB by third": told}))
+            click.echo(json.dumps({"run": turn, **found, "MiB by third": told}))
         click.echo(json.dumps({"broken": Counter(broken.values()), **checked(place, broken, sample, seed)}, indent=1))
 
 

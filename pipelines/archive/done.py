@@ -27,6 +27,7 @@ from geoseg.raster.reach import Reach
 from geoseg.raster.remote import gdal_name
 from pipelines.archive.jobs import ArchiveJob
 from pipelines.archive.scenes import STAC_ENDINGS
+from pipelines.file_states import State, is_same, sha256_of, states_of
 from pipelines.written import read_json, write_json
 
 DONE = "done.json"
@@ -43,10 +44,6 @@ _HOW_ONLY = {
     *("keep_blocks", "allow"),
 }
 _BESIDE = (".aux.xml", ".msk")
-_PIECE = 2**20
-
-State = list[Any]
-"""Size and time of change (ns) of a file, and its SHA-256."""
 
 
 def digest_of_options(settings: PredictSettings) -> str:
@@ -60,7 +57,7 @@ def digest_of_options(settings: PredictSettings) -> str:
         geoseg.__version__,
         [_digest_of_card(read_card(find_model(model))) for model in models],
         settings.model_dump(mode="json", exclude=_HOW_ONLY),
-        [_sha256(Path(text)) for text in (settings.aoi, _file_of_mask(settings)) if text and Path(text).is_file()],
+        [sha256_of(Path(text)) for text in (settings.aoi, _file_of_mask(settings)) if text and Path(text).is_file()],
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -77,7 +74,7 @@ def mark_done(job: ArchiveJob, options: str, result: Mapping[str, Any], inputs: 
     Raises:
         OutputError: if it cannot be written.
     """
-    item = _sha256(Path(result["outputs"]["stac_item"]))
+    item = sha256_of(Path(result["outputs"]["stac_item"]))
     mark = {
         "options": options,
         "scene": _known_as(job.scene),
@@ -96,11 +93,11 @@ def finished(job: ArchiveJob, options: str) -> dict[str, Any] | None:
     try:
         outputs = {layer: job.folder / Path(path).name for layer, path in mark["result"]["outputs"].items()}
         item = outputs["stac_item"]
-        whole = all(path.exists() for path in outputs.values()) and _sha256(item) == mark["item"]
+        whole = all(path.exists() for path in outputs.values()) and sha256_of(item) == mark["item"]
         whole = whole and _is_as_described(item)
         inputs: Mapping[str, State] = mark["inputs"]
         beside = {path + ending for path in inputs for ending in _BESIDE if Path(path + ending).is_file()}
-        same = whole and beside <= inputs.keys() and all(_is_same(Path(path), each) for path, each in inputs.items())
+        same = whole and beside <= inputs.keys() and all(is_same(Path(path), each) for path, each in inputs.items())
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
     told = {layer: str(path) for layer, path in outputs.items()}
@@ -109,12 +106,7 @@ def finished(job: ArchiveJob, options: str) -> dict[str, Any] | None:
 
 def input_states(scene: str, allow: Sequence[str]) -> dict[str, State]:
     """State of every file of this machine that a scene is made of, by its path; none where they are elsewhere."""
-    states = {}
-    for path in map(Path, _files_of(scene, allow)):
-        with suppress(OSError):
-            if path.is_file():
-                states[str(path.absolute())] = [*_size_and_time(path), _sha256(path)]
-    return states
+    return states_of(map(Path, _files_of(scene, allow)))
 
 
 def is_own(job: ArchiveJob) -> bool:
@@ -176,26 +168,8 @@ def _files_of(scene: str, allow: Sequence[str]) -> list[str]:
     return [*local, *(file + ending for file in local for ending in _BESIDE)]
 
 
-def _is_same(path: Path, state: State) -> bool:
-    *measured, digest = state
-    return _size_and_time(path) == measured or (path.stat().st_size == measured[0] and _sha256(path) == digest)
-
-
 def _is_as_described(item: Path) -> bool:
     """Whether the files are there with the sizes that their item tells."""
     assets = json.loads(item.read_text(encoding="utf-8"))["assets"].values()
     sizes = [((item.parent / unquote(asset["href"])).stat().st_size, asset.get("file:size")) for asset in assets]
     return all(told in {size, None} for size, told in sizes)
-
-
-def _size_and_time(path: Path) -> list[int]:
-    state = path.stat()
-    return [state.st_size, state.st_mtime_ns]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
