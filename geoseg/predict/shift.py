@@ -12,8 +12,10 @@ from geoseg.models.package_files import REFERENCE_FILE, read_file
 from geoseg.models.reference import Numbers, ReferenceStatistics, reference_from_bytes
 from geoseg.predict.plan import PredictPlan
 from geoseg.predict.target import sample_plans
+from geoseg.raster.storage import storage_cols
 from geoseg.shift.bands import band_quantiles
 from geoseg.shift.radiometry import band_offsets, likely_encoding, seen_sample
+from geoseg.shift.sampling import Size
 from geoseg.shift.windows import WindowSample
 
 log = logging.getLogger(__name__)
@@ -25,21 +27,33 @@ ONE_FAR = 2.0
 """Standard deviations by which one band is brighter than the model knows it, and than the other bands are, likewise.
 Darker bands are no sign: water and shade are dark."""
 
-_SIDE = 128
-_MOST, _FEWEST = 16, 4
-_SHARE_READ = 0.02
+_SIDE, _LOW_SIDE = 128, 64
+_MOST, _FEWEST, _FEWEST_LOW = 16, 3, 4
+_SHARE_READ = 0.05
 
 
 def warn_of_shift(plan: PredictPlan) -> None:
     """Log a warning where the numbers of a scene are far from those that the model was trained on. Never fails."""
-    georef, block = plan.source.georef, max(plan.source.storage_rows, _SIDE)
-    count = min(_MOST, max(_FEWEST, int(_SHARE_READ * georef.height * georef.width / block**2)))  # each decodes a block
     try:
-        remark = shift_remark(plan, sample_plans([plan], side=_SIDE, count=count, seed=0), _reference_of(plan))
+        side, count, stored = _sample_of(plan)
+        sample = sample_plans([plan], side=side, count=count, seed=0, stored=stored)
+        remark = shift_remark(plan, sample, _reference_of(plan))
     except GeosegError:
         return  # what cannot be read or holds nothing is told by the mapping itself
     if remark:
         log.warning("%s: %s", plan.source.path, remark)
+
+
+def _sample_of(plan: PredictPlan) -> tuple[int, int, Size]:
+    """Side and number of windows, and the storage block, px: all of it decodes a twentieth of a large scene."""
+    scene, cols = plan.source.georef, storage_cols(plan.source)
+    rows = plan.source.storage_rows
+    stored = (max(1, int(rows / plan.factor)), max(1, int(cols / plan.factor)))
+    if cols >= scene.width and rows < _SIDE:  # stored in low strips: windows side by side decode the same ones
+        count = int(_SHARE_READ * scene.height / _LOW_SIDE) ** 2
+        return _LOW_SIDE, min(_MOST, max(_FEWEST_LOW, count)), stored
+    decoded = max(rows, _SIDE) * max(cols, _SIDE)
+    return _SIDE, min(_MOST, max(_FEWEST, int(_SHARE_READ * scene.height * scene.width / decoded))), stored
 
 
 def shift_remark(plan: PredictPlan, sample: WindowSample, reference: ReferenceStatistics | None = None) -> str:

@@ -13,7 +13,7 @@ from geoseg.raster.patch import SceneReader
 from geoseg.raster.resample import ResampledScene
 from geoseg.raster.scene import Access, Scene
 from geoseg.shift.report import SceneFacts
-from geoseg.shift.sampling import SampledScene, sample_windows
+from geoseg.shift.sampling import SampledScene, Size, sample_windows
 from geoseg.shift.windows import WindowSample
 
 
@@ -62,8 +62,10 @@ def plan_target(
     return (first, *(plan_prediction(scene, settings) for scene in scenes[1:]))
 
 
-def sample_plans(plans: Sequence[PredictPlan], *, side: int, count: int, seed: int) -> WindowSample:
-    """Windows of scenes that meet one model; see `sample_target`."""
+def sample_plans(
+    plans: Sequence[PredictPlan], *, side: int, count: int, seed: int, stored: Size = (1, 1)
+) -> WindowSample:
+    """Windows of scenes that meet one model; see `sample_target` and `sample_windows`."""
     with ExitStack() as stack:
         sampled = [
             SampledScene(
@@ -74,7 +76,7 @@ def sample_plans(plans: Sequence[PredictPlan], *, side: int, count: int, seed: i
             )
             for plan in plans
         ]
-        return sample_windows(sampled, side=side, count=count, seed=seed)
+        return sample_windows(sampled, side=side, count=count, seed=seed, stored=stored)
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from geoseg.raster.patch import Patch, SceneReader
 from geoseg.shift.windows import Place, WindowSample
 from geoseg.window import Window
 
+Size = tuple[int, int]
+"""Rows and columns."""
+
 _LEAST_VALID = 0.05
 _ENOUGH = 0.75
 _MOST_FINER = 8
@@ -37,7 +40,9 @@ class SampledScene:
     """How many the model has."""
 
 
-def sample_windows(scenes: Sequence[SampledScene], *, side: int, count: int, seed: int) -> WindowSample:
+def sample_windows(
+    scenes: Sequence[SampledScene], *, side: int, count: int, seed: int, stored: Size = (1, 1)
+) -> WindowSample:
     """Windows spread evenly over scenes, each with as many as its area deserves; no two share a pixel.
 
     A scene is cut into cells of equal area, and each cell has one window at a random place. Windows that are nearly all
@@ -48,6 +53,7 @@ def sample_windows(scenes: Sequence[SampledScene], *, side: int, count: int, see
         side: of a window, px; what lies outside the scene is not valid.
         count: windows at most; small scenes and nodata give fewer.
         seed: of the places.
+        stored: rows and columns of a storage block, px; a window that fits one lies in one where it can.
 
     Returns:
         By scene, then row-major. The same arguments give the same bytes.
@@ -55,10 +61,11 @@ def sample_windows(scenes: Sequence[SampledScene], *, side: int, count: int, see
     Raises:
         SceneError: if no window has a valid pixel, or a scene cannot be read.
     """
-    places = _places(scenes, count, side=side, seed=seed)
+    lattice = _Lattice(side=side, stored=stored)
+    places = _places(scenes, count, lattice, seed)
     found = _read(scenes, places)
     if len(found) < _ENOUGH * len(places):
-        finer = _places(scenes, min(_MOST_FINER * count, count * count // max(len(found), 1)), side=side, seed=seed)
+        finer = _places(scenes, min(_MOST_FINER * count, count * count // max(len(found), 1)), lattice, seed)
         again = _read(scenes, finer) if len(finer) > len(places) else []
         found = [again[number] for number in _evenly(len(again), count)] if len(again) > len(found) else found
     if not found:
@@ -103,16 +110,23 @@ def clusters(places: Sequence[Place]) -> NDArray[np.intp]:
     return np.unique(numbers, return_inverse=True)[1]
 
 
-def _places(scenes: Sequence[SampledScene], count: int, *, side: int, seed: int) -> list[Place]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lattice:
+    side: int
+    stored: Size
+
+
+def _places(scenes: Sequence[SampledScene], count: int, lattice: _Lattice, seed: int) -> list[Place]:
     """At most `count` places: equal steps through the area of all scenes say how many each scene has."""
     areas = np.array([scene.reader.georef.height * scene.reader.georef.width for scene in scenes], dtype=np.float64)
     steps = (np.arange(count) + 0.5) / count * areas.sum()
     owners = np.minimum(np.searchsorted(np.cumsum(areas), steps, side="right"), len(areas) - 1)
-    return [
-        Place(scene=number, window=window)
-        for number, share in enumerate(np.bincount(owners, minlength=len(areas)).tolist())
-        for window in _spread(scenes[number].reader.georef.window, side, share, np.random.default_rng((seed, number)))
-    ]
+    found = []
+    for number, share in enumerate(np.bincount(owners, minlength=len(areas)).tolist()):
+        rng = np.random.default_rng((seed, number))
+        windows = _spread(scenes[number].reader.georef.window, lattice, share, rng)
+        found += [Place(scene=number, window=window) for window in windows]
+    return found
 
 
 def _read(scenes: Sequence[SampledScene], places: Sequence[Place]) -> list[tuple[Place, Patch]]:
@@ -130,29 +144,40 @@ def _read(scenes: Sequence[SampledScene], places: Sequence[Place]) -> list[tuple
     return found or poor
 
 
-def _spread(scene: Window, side: int, count: int, rng: np.random.Generator) -> Iterator[Window]:
+def _spread(scene: Window, lattice: _Lattice, count: int, rng: np.random.Generator) -> Iterator[Window]:
     """At most `count` windows, one in each of as many cells, row-major; those of a row start on the same row."""
+    side, (stored_rows, stored_cols) = lattice.side, lattice.stored
     most_rows, most_cols = (max(1, round(size / side)) for size in (scene.height, scene.width))
     count = min(count, most_rows * most_cols)
     if count == 0:
         return
     fewest = -(-count // most_cols)
     rows = min(max(round((count * scene.height / scene.width) ** 0.5), fewest, 1), most_rows, count)
-    tops = _starts(scene.height, side, rows, rng)
+    tops = _starts(scene.height, side, rows, rng, stored_rows)
     ends = np.linspace(0, count, rows + 1).round().astype(int)
     for top, cols in zip(tops, np.diff(ends).tolist(), strict=True):
-        for left in _starts(scene.width, side, cols, rng):
+        for left in _starts(scene.width, side, cols, rng, stored_cols):
             yield Window(row=top, col=left, height=side, width=side)
 
 
-def _starts(size: int, side: int, count: int, rng: np.random.Generator) -> list[int]:
+def _starts(size: int, side: int, count: int, rng: np.random.Generator, stored: int) -> list[int]:
     """Where `count` windows start, each at random in its part of `size` px; side by side where there is no room."""
     if size < count * side:
         first = (size - count * side) // 2
         return [first + number * side for number in range(count)]
     edges = np.linspace(0, size, count + 1).astype(int)
     lows, highs = edges[:-1], np.maximum(edges[1:] - side, edges[:-1])
-    return [int(rng.integers(low, high + 1)) for low, high in zip(lows, highs, strict=True)]
+    places = zip(lows.tolist(), highs.tolist(), strict=True)
+    return [_within(int(rng.integers(low, high + 1)), low, high, side, stored) for low, high in places]
+
+
+def _within(start: int, low: int, high: int, side: int, stored: int) -> int:
+    """The nearest start from `low` to `high` of a window in one storage block; the same start where there is none."""
+    first = start // stored * stored
+    if side > stored or start + side <= first + stored:
+        return start
+    near = sorted((first + stored - side, first + stored), key=lambda other: abs(other - start))
+    return next((other for other in near if low <= other <= high), start)
 
 
 def _evenly(length: int, count: int) -> list[int]:

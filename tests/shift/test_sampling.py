@@ -54,6 +54,21 @@ def test_windows_share_no_pixel_and_are_not_more_than_asked_for(scene_of, height
     assert sample.valid.any(axis=(1, 2)).all()
 
 
+@given(stored=st.tuples(st.integers(1, 200), st.integers(1, 200)), count=st.integers(1, 9), seed=st.integers(0, 9))
+def test_a_window_that_fits_a_storage_block_lies_in_one(scene_of, stored, count, seed):
+    scene = scene_of(700, 640)
+    free = sample_windows([scene], side=SIDE, count=count, seed=seed).places
+    places = sample_windows([scene], side=SIDE, count=count, seed=seed, stored=stored).places
+    assert len(places) == len(free)
+    assert not overlap(places)
+    for axis, side in (("row", stored[0]), ("col", stored[1])):
+        starts = [getattr(place.window, axis) for place in places]
+        if side < SIDE:
+            assert starts == [getattr(place.window, axis) for place in free]
+        else:
+            assert all(start // side == (start + SIDE - 1) // side for start in starts)
+
+
 def test_pixels_are_those_of_the_scene_times_its_scale(scene_of):
     scene = scene_of(70, 90)
     sample = sample_windows([scene], side=SIDE, count=6, seed=1)
