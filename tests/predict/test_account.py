@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import pickle
 import re
 from itertools import pairwise
 
@@ -13,10 +15,14 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg.config.predict import PredictSettings
 from geoseg.errors import SceneError
 from geoseg.events import VERBOSE, Event
 from geoseg.predict import predict_scene
+from geoseg.predict.plan import plan_prediction
+from geoseg.predict.rasters import task_of
 from geoseg.predict.run_record import name_of
+from geoseg.tiling.blocks import split_into_blocks
 
 SIZE = (150, 230)
 RGB = np.random.default_rng(3).integers(1, 256, (3, *SIZE), dtype=np.uint8)
@@ -263,3 +269,19 @@ def test_the_record_is_no_part_of_what_a_run_goes_on_from(predict, write_scene, 
     assert record["blocks"]["computed"] == 0
     assert record["tiles"]["computed"] == 0
     assert [event.facts["resumed"] for event in events if event.kind == "block"] == [True] * 4
+
+
+@pytest.mark.parametrize("grid", ["model", "scene"])
+@pytest.mark.parametrize("pixel", [1.0, 0.6])
+def test_a_block_computed_elsewhere_brings_along_what_it_took(tiny_model, write_scene, grid, pixel):
+    scene = write_scene(half_empty(), nodata=0, transform=Affine(pixel, 0, 5e5, 0, -pixel, 5e6))
+    settings = PredictSettings(model=str(tiny_model), engine="torch", grid=grid, overlap=32)
+    plan = plan_prediction(scene, settings)
+    task = task_of(plan, settings)
+    for block in split_into_blocks(plan.output.window, rows=40, cuts=(70,)):
+        work = pickle.loads(pickle.dumps(task(block))).work  # noqa: S301 - our own bytes
+        assert work.tiles + work.skipped == task.tiles_under(block)
+        assert work.pixels <= work.tiles * plan.grid.tile**2
+        assert 0 < work.seconds["read"] <= work.wall
+        assert ("network" in work.seconds) == (work.tiles > 0)
+        assert work.worker.endswith(f":{os.getpid()}")
