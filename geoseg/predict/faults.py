@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from geoseg.errors import ConfigError, OutputError
 
 _MEMORY = re.compile(
-    r"out of memory|not enough memory|can(no|')t allocate|bad_?alloc|can't start new thread|alloc.*fail", re.IGNORECASE
+    r"out of memory|not enough memory|can(no|')t allocate|bad_?alloc|can't start new thread|alloc.*fail"
+    r"|could not create a primitive$"  # oneDNN
+    r"|failed to map segment"  # of a library
+    r"|without (exception set|setting an exception)",  # of Python, where there was no room for one
+    re.IGNORECASE,
 )
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -27,7 +31,7 @@ def told_apart() -> Iterator[None]:
         yield
     except MemoryError as error:
         raise _too_little_memory(error) from error
-    except RuntimeError as error:  # torch, OpenVINO and C++ have no type of their own for it
+    except (RuntimeError, SystemError, ImportError) as error:  # torch, OpenVINO and C++ have no type of their own
         if not _MEMORY.search(str(error)):
             raise
         raise _too_little_memory(error) from error

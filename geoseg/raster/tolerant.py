@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from rasterio._err import CPLE_OutOfMemoryError
 
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
@@ -82,9 +83,20 @@ class TolerantScene:
     def _read_or_lose(self, cell: Window) -> Patch | None:
         try:
             return self._scene.read(cell)
-        except SceneError:
+        except SceneError as error:
+            if _is_for_want_of_memory(error):
+                raise
             self._watch.lost(cell)
             return None
+
+
+def _is_for_want_of_memory(error: BaseException | None) -> bool:
+    """True where a file could not be read as there was too little memory: its pixels are not damaged."""
+    while error is not None:
+        if isinstance(error, MemoryError | CPLE_OutOfMemoryError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _part(patch: Patch, window: Window) -> Patch:

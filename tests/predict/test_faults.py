@@ -160,10 +160,13 @@ def test_a_limit_on_the_size_of_files_is_one_line(write_scene, tiny_model, tmp_p
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory: 8 bytes."),
         RuntimeError("std::bad_alloc"),
+        RuntimeError("could not create a primitive"),
+        SystemError("error return without exception set"),
+        ImportError("lib.so: failed to map segment from shared object"),
         RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
     ],
-    ids=["python", "torch", "C++", "CUDA", "system"],
+    ids=["python", "torch", "C++", "oneDNN", "no exception", "library", "CUDA", "system"],
 )
 def test_too_little_memory_is_one_line_with_the_way_out(predict, write_scene, monkeypatch, fake_engine, error):
     class Starving(fake_engine):
@@ -180,7 +183,8 @@ def test_too_little_memory_is_one_line_with_the_way_out(predict, write_scene, mo
 
 
 def test_other_errors_are_what_they_are():
-    for error in (RuntimeError("shapes do not match"), OSError(errno.EIO, "Input/output error"), ValueError("x")):
+    damage = OSError(errno.EIO, "Input/output error")
+    for error in (RuntimeError("shapes do not match"), ImportError("no module"), damage, ValueError("x")):
         with pytest.raises(type(error)) as raised, told_apart():
             raise error
         assert raised.value is error

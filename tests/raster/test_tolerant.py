@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio._err import CPLE_OutOfMemoryError
 
 from geoseg.errors import SceneError
 from geoseg.raster.tolerant import TolerantScene
@@ -71,3 +72,18 @@ def test_a_whole_scene_is_read_as_it_is(fake_scene, pixels):
     patch = scene.read(Window(row=33, col=7, height=600, width=1000))
     assert np.array_equal(patch.image, pixels[:, 33:633, 7:1007])
     assert np.array_equal(patch.valid, valid[33:633, 7:1007])
+
+
+@pytest.mark.parametrize("cause", [MemoryError(), CPLE_OutOfMemoryError(3, 2, "out of memory")], ids=["Python", "GDAL"])
+def test_want_of_memory_is_no_damage(fake_scene, pixels, cause):
+    class Starving(fake_scene):
+        def read(self, window):
+            failure = RuntimeError(f"{window} cannot be read")
+            failure.__cause__ = cause
+            raise SceneError("cannot be read") from failure
+
+    watch = Watch()
+    scene = TolerantScene(Starving(pixels, np.ones(SIZE, dtype=np.bool_), STORAGE), watch)
+    with pytest.raises(SceneError, match="cannot be read"):
+        scene.read(Window(row=0, col=0, height=10, width=10))
+    assert not watch.lost_in([Window(row=0, col=0, height=SIZE[0], width=SIZE[1])])
