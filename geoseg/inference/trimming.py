@@ -8,23 +8,28 @@ from numpy.typing import NDArray
 
 from geoseg.inference.engine import Engine
 
+KEPT = 64
+"""Pixels without measurements that are computed around those with, at least."""
+
 
 class TrimmingEngine:
     """Another engine on a CPU, asked for the smallest part of a tile that holds all its usable pixels.
 
     Parts begin and end at multiples of some pixels from the corner of the tile, so they depend on the tile alone.
-    What is cut off is no measurement, so no pixel loses any that it saw.
+    What is cut off is no measurement, and networks feel the edge of an image, so some of it is kept around.
     """
 
-    def __init__(self, engine: Engine, *, step: int, along_both: bool) -> None:
+    def __init__(self, engine: Engine, *, step: int, along_both: bool, kept: int = KEPT) -> None:
         """Trim the tiles of an engine.
 
         Args:
             engine: asked for the parts.
             step: sides of parts are multiples of it, px, or whole; those of images are what the network takes.
+            kept: pixels around those that are usable, at least, where the tile has them.
             along_both: False cuts either rows or columns, whichever is less left, which makes fewer shapes.
         """
         self._engine, self._step, self._along_both = engine, step, along_both
+        self._kept = kept
 
     @property
     def classes(self) -> int:
@@ -61,8 +66,8 @@ class TrimmingEngine:
         return (rows, slice(0, usable.shape[1])) if left[0] < left[1] else (slice(0, usable.shape[0]), cols)
 
     def _along(self, usable: NDArray[np.bool_]) -> slice:
-        """Of one axis, from the first to the last usable pixel, widened to multiples of the step."""
+        """Of one axis, from the first to the last usable pixel and some more, widened to multiples of the step."""
         places = np.flatnonzero(usable)
-        first = int(places[0]) // self._step * self._step
-        last = -(-(int(places[-1]) + 1) // self._step) * self._step
+        first = max(0, int(places[0]) - self._kept) // self._step * self._step
+        last = -(-(int(places[-1]) + 1 + self._kept) // self._step) * self._step
         return slice(first, min(last, len(usable)))

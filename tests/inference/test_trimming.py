@@ -47,7 +47,7 @@ def usable_in(rows, cols):
 @given(rows=ENDS, cols=ENDS, along_both=st.booleans())
 def test_usable_pixels_are_those_of_the_whole_tile(image, rows, cols, along_both):
     usable = usable_in(rows, cols)
-    found = TrimmingEngine(Pixelwise(), step=STEP, along_both=along_both).probabilities(image, usable)
+    found = TrimmingEngine(Pixelwise(), step=STEP, along_both=along_both, kept=0).probabilities(image, usable)
     whole = Pixelwise().probabilities(image, usable)
     assert torch.equal(found[:, :, usable[0]], whole[:, :, usable[0]])
     assert found.shape == whole.shape
@@ -57,7 +57,7 @@ def test_usable_pixels_are_those_of_the_whole_tile(image, rows, cols, along_both
 @given(rows=ENDS, cols=ENDS)
 def test_the_part_is_the_smallest_between_multiples_of_the_step(image, rows, cols):
     engine = Pixelwise()
-    TrimmingEngine(engine, step=STEP, along_both=True).probabilities(image, usable_in(rows, cols))
+    TrimmingEngine(engine, step=STEP, along_both=True, kept=0).probabilities(image, usable_in(rows, cols))
     wanted = [(last // STEP + 1 - first // STEP) * STEP for first, last in (rows, cols)]
     assert engine.shapes == [(1, 3, *wanted)]
 
@@ -65,7 +65,7 @@ def test_the_part_is_the_smallest_between_multiples_of_the_step(image, rows, col
 @given(rows=ENDS, cols=ENDS)
 def test_only_the_shorter_side_is_cut_where_shapes_cost(image, rows, cols):
     engine = Pixelwise()
-    TrimmingEngine(engine, step=STEP, along_both=False).probabilities(image, usable_in(rows, cols))
+    TrimmingEngine(engine, step=STEP, along_both=False, kept=0).probabilities(image, usable_in(rows, cols))
     wanted = [(last // STEP + 1 - first // STEP) * STEP for first, last in (rows, cols)]
     shorter = (wanted[0], SIDE) if wanted[0] < wanted[1] else (SIDE, wanted[1])
     assert engine.shapes == [(1, 3, *shorter)]
@@ -73,7 +73,7 @@ def test_only_the_shorter_side_is_cut_where_shapes_cost(image, rows, cols):
 
 def test_batches_and_empty_tiles_pass_as_they_are(image):
     engine = Pixelwise()
-    trimming = TrimmingEngine(engine, step=STEP, along_both=True)
+    trimming = TrimmingEngine(engine, step=STEP, along_both=True, kept=0)
     trimming.probabilities(np.concatenate([image, image]), np.ones((2, SIDE, SIDE), dtype=bool))
     trimming.probabilities(image, np.zeros((1, SIDE, SIDE), dtype=bool))
     assert engine.shapes == [(2, 3, SIDE, SIDE), (1, 3, SIDE, SIDE)]
@@ -83,5 +83,13 @@ def test_batches_and_empty_tiles_pass_as_they_are(image):
 def test_sides_that_are_no_multiple_are_kept_whole(image):
     engine = Pixelwise()
     narrow = np.ascontiguousarray(image[:, :, :, :80])
-    TrimmingEngine(engine, step=STEP, along_both=True).probabilities(narrow, np.ones((1, SIDE, 80), dtype=bool))
+    TrimmingEngine(engine, step=STEP, along_both=True, kept=0).probabilities(narrow, np.ones((1, SIDE, 80), dtype=bool))
     assert engine.shapes == [(1, 3, SIDE, 80)]
+
+
+@given(rows=ENDS, cols=ENDS, kept=st.integers(0, 2 * SIDE))
+def test_so_much_is_kept_around(image, rows, cols, kept):
+    engine = Pixelwise()
+    TrimmingEngine(engine, step=1, along_both=True, kept=kept).probabilities(image, usable_in(rows, cols))
+    wanted = [min(last + kept, SIDE - 1) + 1 - max(0, first - kept) for first, last in (rows, cols)]
+    assert engine.shapes == [(1, 3, *wanted)]
