@@ -139,11 +139,14 @@ def as_markdown(entries: Sequence[Entry]) -> str:
 
 
 def _reason(entry: Entry) -> str:
-    """Why a scene failed, or what of it could not be read."""
+    """Why a scene failed, or what of it is not in its map."""
     if entry.get("error"):
         reason = str(entry["error"]).removeprefix(one_line(str(entry["scene"]))).removeprefix(": ")
         return one_line(reason, longest=_LONGEST_REASON)
-    return f"{entry['unreadable']} px cannot be read and are nodata" if entry.get("unreadable") else ""
+    if entry.get("unreadable"):
+        return f"{entry['unreadable']} px cannot be read and are nodata"
+    is_empty = bool(entry.get("classes")) and not any(each["pixels"] for each in entry["classes"])
+    return "no pixel can be used: the map is empty" if is_empty else ""
 
 
 def _pixels(entry: Entry) -> int:

@@ -454,6 +454,7 @@ def scenes(write_scene, tmp_path):
     (tmp_path / "in/text.tif").write_text("no picture")
     write_scene(rng.integers(1, 255, (1, 70, 90), dtype=np.uint8), "in/bands.tif")
     write_scene(np.ones((3, 70, 90), dtype=np.complex64), "in/complex.tif")
+    write_scene(np.full((3, 70, 90), np.nan, dtype=np.float32), "in/nan.tif")
     return tmp_path / "in"
 
 
@@ -470,7 +471,10 @@ def test_real_scenes_give_the_maps_of_single_runs_and_a_collection_on_top(scenes
     called = [str(scenes), "-o", str(out), "--model", str(tiny_model)]
     assert reported(predict_archive.command, called, prog_name="predict_archive") == 5
     counts = statuses(out)
-    assert (counts.count("mapped"), counts.count("failed")) == (3, 5)
+    assert (counts.count("mapped"), counts.count("failed")) == (4, 5)
+    with (out / "report.csv").open(newline="") as file:
+        remarks = {Path(row["scene"]).stem: row["reason"] for row in csv.DictReader(file) if row["status"] == "mapped"}
+    assert remarks == {"one": "", "two": "", "three": "", "nan": "no pixel can be used: the map is empty"}
     reasons = [entry["error"] for entry in report_of(out)["scenes"] if entry["status"] == "failed"]
     assert all("\n" not in reason and "defect" not in reason for reason in reasons)
     for name in ("one", "deep/two"):
@@ -481,7 +485,7 @@ def test_real_scenes_give_the_maps_of_single_runs_and_a_collection_on_top(scenes
             assert dataset.shape == (70, 90)
     collection = pystac.Collection.from_file(out / "collection.json")
     items = list(collection.get_items())
-    assert {item.id for item in items} == {"one", "deep--two", "deep--three"}
+    assert {item.id for item in items} == {"one", "deep--two", "deep--three", "nan"}
     assert all(item.get_collection().id == collection.id == "maps" for item in items)
     assert all(item.get_root().id == "maps" for item in items)
     bounds = np.array([item.bbox for item in items])
@@ -494,7 +498,7 @@ def test_real_scenes_give_the_maps_of_single_runs_and_a_collection_on_top(scenes
     for item in items:
         assert schema_errors(json.loads(Path(item.self_href).read_text())) == []
     assert schema_errors({**plain, "extent": 3})
-    assert {path.name for path in out.iterdir()} >= {"one", "deep", "report.csv", "report.md", "report.json"}
+    assert {path.name for path in out.iterdir()} >= {"one", "nan", "deep", "report.csv", "report.md", "report.json"}
     assert {path.name for path in (out / "deep").iterdir()} == {"two", "three"}
 
 
