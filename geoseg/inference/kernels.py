@@ -102,6 +102,16 @@ class Run(NamedTuple):
     """One past the last column."""
 
 
+class Choice(NamedTuple):
+    """What becomes of the pixels of one row of a tile."""
+
+    best: NDArray[np.float32]
+    """Probability of the class, by column."""
+
+    ids: NDArray[np.int32]
+    """Its id."""
+
+
 class Legend(NamedTuple):
     """From class indices to bytes."""
 
@@ -125,19 +135,23 @@ class Sums(NamedTuple):
 @compiled
 def decide_tile(tile: TilePixels, place: Place, kept: Kept, legend: Legend, out: Bytes) -> None:
     """Add a tile and decide the pixels that it is the last one over."""
-    work = np.empty((tile.probabilities.shape[0], 1, tile.probabilities.shape[2]), np.float32)
+    classes, _, width = tile.probabilities.shape
+    work = np.empty((classes, 1, width), np.float32)
+    row_choice = Choice(np.empty(width, np.float32), np.empty(width, np.int32))
     first, from_left, to_right, _ = _spans(place)
     for row in range(place.rows[0], place.rows[1]):
         if place.has_below and row >= place.stride:
             _keep_below(tile, place, kept.below, row)
-        elif place.has_above and row < place.overlap:
+            continue
+        if place.has_above and row < place.overlap:
             _finish_above(tile, place, kept.above, row, work)
-            _decide(Run(work, 0, first, to_right), tile.wanted[row], legend, out, _at(place, row))
+            _choose(Run(work, 0, first, to_right), tile.wanted[row], legend, row_choice, out, _at(place, row))
         else:
             _finish_beside(tile, place, kept.beside, row, work)
-            _decide(Run(work, 0, first, from_left), tile.wanted[row], legend, out, _at(place, row))
+            _choose(Run(work, 0, first, from_left), tile.wanted[row], legend, row_choice, out, _at(place, row))
             alone = Run(tile.probabilities, row, from_left, to_right)
-            _decide(alone, tile.wanted[row], legend, out, _at(place, row))
+            _choose(alone, tile.wanted[row], legend, row_choice, out, _at(place, row))
+        _put(row_choice, (first, to_right), tile.wanted[row], out, _at(place, row))
 
 
 @compiled
@@ -222,54 +236,68 @@ def _finish_beside(
 
 
 @compiled
-def _decide(run: Run, wanted: NDArray[np.bool_], legend: Legend, out: Bytes, at: tuple[int, int]) -> None:
-    """Decide a run of pixels of one row."""
-    count = run.last - run.first
-    best = np.empty(count, np.float32)
-    chosen = np.zeros(count, np.int32)
+def _choose(
+    run: Run, wanted: NDArray[np.bool_], legend: Legend, choice: Choice, out: Bytes, at: tuple[int, int]
+) -> None:
+    """Find the class of a run of pixels of one row, and put down their percents where these are wanted."""
     if len(legend.thresholds) > 0:
-        _best_reaching(run, legend.thresholds, best, chosen)
+        _best_reaching(run, legend, choice)
     else:
-        _best(run, best, chosen)
-    wanted = wanted[run.first : run.last]
-    line, start, end = at[0], at[1] + run.first, at[1] + run.last
-    confidence, class_ids = out.confidence[line][start:end], out.class_ids[line][start:end]
+        _best(run, legend, choice)
+    line, left = at
+    for index in range(out.percents.shape[0]):
+        values, percents = run.values[index, run.row], out.percents[index, line]
+        for col in range(run.first, run.last):
+            percents[left + col] = _percent(values[col]) if wanted[col] else np.uint8(_NODATA)
+
+
+@compiled
+def _put(choice: Choice, cols: tuple[int, int], wanted: NDArray[np.bool_], out: Bytes, at: tuple[int, int]) -> None:
+    """Put down the classes of some columns of one row, and how probable they are."""
+    (first, last), (line, left) = cols, at
+    count = last - first
+    best, chosen, needed = choice.best[first:last], choice.ids[first:last], wanted[first:last]
+    confidence = out.confidence[line][left + first : left + last]
+    class_ids = out.class_ids[line][left + first : left + last]
     for col in range(count):
         percent = _percent(best[col])
-        confidence[col] = percent if wanted[col] and best[col] >= 0 else np.uint8(_NODATA)
+        confidence[col] = percent if needed[col] and best[col] >= 0 else np.uint8(_NODATA)
     for col in range(count):
-        decided = wanted[col] and best[col] >= 0
-        class_ids[col] = legend.ids[chosen[col]] if decided else np.uint8(_NODATA)
-    for index in range(out.percents.shape[0]):
-        values, percents = run.values[index, run.row][run.first : run.last], out.percents[index, line][start:end]
-        for col in range(count):
-            percents[col] = _percent(values[col]) if wanted[col] else np.uint8(_NODATA)
+        class_ids[col] = np.uint8(chosen[col]) if needed[col] and best[col] >= 0 else np.uint8(_NODATA)
 
 
 @compiled
-def _best(run: Run, best: NDArray[np.float32], chosen: NDArray[np.int32]) -> None:
+def _best(run: Run, legend: Legend, choice: Choice) -> None:
     """The most probable class, of equals the first."""
-    best[:] = run.values[0, run.row][run.first : run.last]
+    count = run.last - run.first
+    best, chosen = choice.best[run.first : run.last], choice.ids[run.first : run.last]
+    values, this = run.values[0, run.row][run.first : run.last], np.int32(legend.ids[0])
+    for col in range(count):
+        best[col] = values[col]
+        chosen[col] = this
     for index in range(1, run.values.shape[0]):
-        this, values = np.int32(index), run.values[index, run.row][run.first : run.last]
-        for col in range(len(values)):
+        values, this = run.values[index, run.row][run.first : run.last], np.int32(legend.ids[index])
+        for col in range(count):
             value, before, was = values[col], best[col], chosen[col]
-            best[col] = max(before, value)
-            chosen[col] = this if value > before else was
+            larger = value > before
+            best[col] = value if larger else before
+            chosen[col] = this if larger else was
 
 
 @compiled
-def _best_reaching(
-    run: Run, thresholds: NDArray[np.float32], best: NDArray[np.float32], chosen: NDArray[np.int32]
-) -> None:
+def _best_reaching(run: Run, legend: Legend, choice: Choice) -> None:
     """The most probable of the classes that reach their threshold; -1 where none does."""
-    best[:] = -1
+    count = run.last - run.first
+    best, chosen = choice.best[run.first : run.last], choice.ids[run.first : run.last]
+    for col in range(count):
+        best[col] = -1
+        chosen[col] = _NODATA
     for index in range(run.values.shape[0]):
-        this, needed = np.int32(index), thresholds[index]
-        values = run.values[index, run.row][run.first : run.last]
-        for col in range(len(values)):
+        values, this = run.values[index, run.row][run.first : run.last], np.int32(legend.ids[index])
+        least = legend.thresholds[index]
+        for col in range(count):
             value, before, was = values[col], best[col], chosen[col]
-            larger = value >= needed and value > before
+            larger = value >= least and value > before
             best[col] = value if larger else before
             chosen[col] = this if larger else was
 
