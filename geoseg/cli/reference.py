@@ -15,8 +15,9 @@ Every option of `predict` and `evaluate` is also a key of its YAML file (`--conf
 keyword of the Python function. A value on the command line wins over the file.
 
 Results go to stdout, everything else to stderr ([What a run tells](observability.md)). Exit codes: 0 all went well, 1
-something about the data, a file or a setting has to be mended (one line on stderr says what), 2 wrong usage, 130 stopped
-with Ctrl-C, 143 asked to end (SIGTERM).
+something about the data, a file or a setting has to be mended (one line on stderr says what), 2 wrong usage, 4 a map
+was made with `--on-error nodata` and parts of the scene could not be read, 130 stopped with Ctrl-C, 143 asked to end
+(SIGTERM).
 
 Made by `python -m geoseg.cli.reference > docs/cli.md`; do not edit by hand.
 """
