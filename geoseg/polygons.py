@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from geoseg.errors import ConfigError, OutputError, SceneError
 from geoseg.models.zoo import find_model, read_card
 from geoseg.raster.legend import find_legend, legend_of
 from geoseg.raster.opening import open_dataset
+from geoseg.raster.reach import Reach
 from geoseg.raster.staging import Staging
 from geoseg.stac.existing import Described, described
 from geoseg.stac.item import SUFFIX, ItemFacts, href_of, write_stac_item
@@ -34,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _YAML = (".yaml", ".yml")
-_NEVER_RECORDED = {"overwrite", "workers"}
+_NEVER_RECORDED = {"allow", "overwrite", "workers"}
 _ANY_LEGEND = ClassMap.of([(0, "any", "#000000")])
 _KEY = "polygons"
 
@@ -59,7 +60,8 @@ def vectorize_raster(
     """Make polygons of any class raster.
 
     Args:
-        rasters: the class raster, and confidence and probabilities where there are any.
+        rasters: the class raster, and confidence and probabilities where there are any. What they may point at is said
+            by the settings.
         out: .gpkg, .parquet or .fgb; `x.gpkg` beside `x.classes.tif` or `x.tif` where None.
         settings: checked before.
         progress: is told what is being done, rows done and rows to do.
@@ -68,11 +70,12 @@ def vectorize_raster(
         ConfigError: if boundaries are to be smoothed without probabilities, the ending of `out` says no format, or the
             given legend cannot be read.
         ModelError: if the legend is to be that of a model that is not there.
-        SceneError: if a raster cannot be read, is no class raster, or does not fit the others.
+        SceneError: if a raster cannot be read, is no class raster, does not fit the others, or points where it may not.
         OutputError: if an output exists already and may not be replaced, is in use, or cannot be written.
     """
     stem = rasters.class_raster.stem.removesuffix(".classes")
     path = rasters.class_raster.with_name(stem + SUFFIXES[0]) if out is None else out
+    rasters = replace(rasters, reach=Reach.of(settings.allow))
     _refuse(rasters, path, settings)
     known = described(rasters.class_raster, stem)
     item = path.with_name(path.stem + SUFFIX)
@@ -104,7 +107,7 @@ def _refuse(rasters: ClassRasters, path: Path, settings: VectorizeSettings) -> N
     refuse_suffix(path)
     if settings.smooth and rasters.probabilities is None:
         raise ConfigError("smooth: needs the probability of each class: give --probabilities, or leave out --smooth")
-    with open_dataset(str(rasters.class_raster)) as dataset:
+    with open_dataset(str(rasters.class_raster), reach=rasters.reach) as dataset:
         bands = sum(kind != ColorInterp.alpha for kind in dataset.colorinterp)
     if bands != 1:
         raise SceneError(f"{rasters.class_raster}: has {bands} bands: a class raster has one")
@@ -119,7 +122,7 @@ def _legend(rasters: ClassRasters, settings: VectorizeSettings, progress: Progre
         is_file = path.suffix.lower() in _YAML
         return load_legend(path) if is_file else read_card(find_model(settings.classes)).classes
     present = np.zeros(NODATA_ID + 1, dtype=np.bool_)
-    with ClassSource(ClassRasters(class_raster=rasters.class_raster), _ANY_LEGEND) as source:
+    with ClassSource(ClassRasters(class_raster=rasters.class_raster, reach=rasters.reach), _ANY_LEGEND) as source:
         height = source.georef.height
 
         def tell(window: Window) -> None:
@@ -130,7 +133,7 @@ def _legend(rasters: ClassRasters, settings: VectorizeSettings, progress: Progre
             present[block.class_ids] = True
     if not present[:NODATA_ID].any():
         raise SceneError(f"{rasters.class_raster}: is nodata everywhere: there is nothing to make polygons of")
-    return legend_of(find_legend(rasters.class_raster), np.flatnonzero(present[:NODATA_ID]).tolist())
+    return legend_of(find_legend(rasters.class_raster, rasters.reach), np.flatnonzero(present[:NODATA_ID]).tolist())
 
 
 def _record(rasters: ClassRasters, settings: VectorizeSettings, known: Described | None) -> RunRecord:
@@ -159,7 +162,7 @@ def _files(rasters: ClassRasters) -> dict[str, Path]:
 def _facts(
     rasters: ClassRasters, classes: ClassMap, record: RunRecord, known: Described | None, path: Path
 ) -> ItemFacts:
-    with ClassSource(ClassRasters(class_raster=rasters.class_raster), _ANY_LEGEND) as source:
+    with ClassSource(ClassRasters(class_raster=rasters.class_raster, reach=rasters.reach), _ANY_LEGEND) as source:
         grid = source.georef
     return ItemFacts(
         id=path.stem,

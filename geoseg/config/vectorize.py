@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from geoseg.config.scenes import Places
 from geoseg.config.settings import Settings
 from geoseg.vector.options import MappingBy, Method, VectorOptions
 
@@ -94,6 +95,7 @@ class VectorizeSettings(VectorFields):
         default=False, description="Polygons vertex by vertex as GDAL makes them; neighbours then share no nodes."
     )
     workers: int = Field(default=0, ge=0, description="Threads; 0 takes one for each core. The polygons are the same.")
+    allow: Places = ()
     overwrite: bool = Field(default=False, description="Replace outputs that exist.")
 
     @model_validator(mode="after")

@@ -22,7 +22,8 @@ from geoseg.classes import NODATA_ID, ClassMap
 from geoseg.errors import SceneError
 from geoseg.georef import GeoRef
 from geoseg.raster.gdal import WHOLE_NUMBERS, rasterio_errors
-from geoseg.raster.opening import open_dataset
+from geoseg.raster.opening import NOTHING, open_dataset
+from geoseg.raster.reach import Reach
 from geoseg.vector.regions import RegionBlock
 from geoseg.window import Window
 
@@ -48,6 +49,9 @@ class ClassRasters:
 
     probabilities: Path | None = None
     """Probability of every class, per cent, a band for each; 255 is nodata."""
+
+    reach: Reach = NOTHING
+    """What a VRT among them may point at besides what lies beside it or below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +87,7 @@ class ClassSource:
         """
         self._rasters = rasters
         with ExitStack() as stack:
-            self._class_ids = stack.enter_context(open_dataset(str(rasters.class_raster)))
+            self._class_ids = stack.enter_context(open_dataset(str(rasters.class_raster), reach=rasters.reach))
             self._confidence = self._companion(rasters.confidence, stack)
             self._probabilities = self._companion(rasters.probabilities, stack)
             _require_whole_numbers(rasters.class_raster, self._class_ids)
@@ -197,7 +201,7 @@ class ClassSource:
     def _companion(self, path: Path | None, stack: ExitStack) -> Any:  # noqa: ANN401 - rasterio is untyped
         if path is None:
             return None
-        dataset = stack.enter_context(open_dataset(str(path)))
+        dataset = stack.enter_context(open_dataset(str(path), reach=self._rasters.reach))
         if dataset.shape != self._class_ids.shape:
             sizes = [f"{width} x {height}" for height, width in (dataset.shape, self._class_ids.shape)]
             raise SceneError(
