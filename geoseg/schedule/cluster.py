@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from geoseg.schedule.clusters import ACCELERATOR
 from geoseg.schedule.versions import Admission
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ _LOST = (
     "the Dask cluster was lost in the middle of the work: the same command, on this cluster or another, goes on from "
     "where it stopped"
 )
+_LOOK_SECONDS = 10.0
+_PATIENCE_SECONDS = 120.0
 _CONNECT_SECONDS = "10s"
 _RESOURCES = (ACCELERATOR, "GPU")
 
@@ -60,7 +63,9 @@ def run_on_cluster(
         threads = _threads(admission)
         log.info("computing on %d threads of %s", threads, client.dashboard_link)
         submit(threads)
-        for future in coming:
+        while coming.count():
+            _wait_for_one(coming, admission)
+            future = next(coming)
             threads = _threads(admission)
             consume(_result(future))
             submit(threads)
@@ -74,6 +79,25 @@ def run_on_cluster(
     finally:
         with suppress(CommClosedError, OSError):
             client.cancel(list(coming.futures))
+
+
+def _wait_for_one(coming: as_completed, admission: Admission) -> None:
+    """Until a result is there.
+
+    Raises:
+        ConfigError: if there was no worker for two minutes: lost ones are not always started again.
+    """
+    left_alone = None
+    while not coming.has_ready():
+        with coming.thread_condition:
+            coming.thread_condition.wait_for(coming.has_ready, timeout=_LOOK_SECONDS)
+        if coming.has_ready() or _threads(admission) > 0:
+            left_alone = None
+        elif left_alone is None:
+            left_alone = time.monotonic()
+            log.warning("no worker is left: waiting %.0f s for one", _PATIENCE_SECONDS)
+        elif time.monotonic() - left_alone > _PATIENCE_SECONDS:
+            raise ConfigError(_LOST)
 
 
 def _threads(admission: Admission) -> int:

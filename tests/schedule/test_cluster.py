@@ -178,6 +178,29 @@ def test_a_block_that_ends_every_worker_is_an_error_of_one_line():
     assert "\n" not in str(raised.value)
 
 
+def waits_for_go(block):
+    """A computation that goes on until it is told."""
+    return GO.wait(20) and block
+
+
+def test_when_no_worker_comes_back_it_is_an_error_of_one_line(monkeypatch, caplog):
+    monkeypatch.setattr("geoseg.schedule.cluster._LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("geoseg.schedule.cluster._PATIENCE_SECONDS", 0.3)
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    GO.clear()
+    with (
+        LocalCluster(**options, scheduler_kwargs=QUIET, silence_logs=logging.ERROR) as cluster,
+        Client(cluster) as client,
+    ):
+        leaving = threading.Timer(0.5, lambda: cluster.scale(0))
+        leaving.start()
+        with caplog.at_level(logging.WARNING), pytest.raises(ConfigError, match="the Dask cluster was lost"):
+            run_on_cluster(waits_for_go, lambda _: None, [1, 2], client)
+        GO.set()
+        leaving.join()
+    assert "no worker is left" in caplog.text
+
+
 @pytest.fixture
 def external(tmp_path):
     """Address of a scheduler in a process of its own with one worker, and that process."""
