@@ -47,6 +47,7 @@ def test_a_good_scene_passes_so_that_the_failures_below_mean_something(scene, ti
         "scene.confidence.tif",
         "scene.gpkg",
         "scene.stac.json",
+        "scene.run.json",
     ]
     assert all(path.stat().st_size for path in made)
 
