@@ -48,7 +48,7 @@ class TrimmingEngine:
 
     def probabilities(self, images: NDArray[np.generic], usable: NDArray[np.bool_]) -> torch.Tensor:
         """As in `Engine`; outside of the part every class is as probable as any other."""
-        if len(images) != 1 or not usable.any():
+        if len(images) != 1 or usable.all() or not usable.any():
             return self._engine.probabilities(images, usable)
         rows, cols = self._part(usable[0])
         if rows.stop - rows.start == images.shape[2] and cols.stop - cols.start == images.shape[3]:
