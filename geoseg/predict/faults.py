@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from geoseg.errors import ConfigError, OutputError
+from geoseg.errors import ConfigError, OutputError, SceneError
 
 _MEMORY = re.compile(
     r"out of memory|not enough memory|can(no|')t allocate|bad_?alloc|can't start new thread|alloc.*fail"
@@ -35,6 +35,11 @@ def told_apart() -> Iterator[None]:
         if not _MEMORY.search(str(error)):
             raise
         raise _too_little_memory(error) from error
+    except (OutputError, SceneError) as error:  # GDAL and libtiff say it among all else that goes wrong
+        cause = next((each for each in _causes(error) if _MEMORY.search(str(each))), None)
+        if cause is None:
+            raise
+        raise _too_little_memory(cause) from error
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise _too_little_memory(error) from error
@@ -44,6 +49,14 @@ def told_apart() -> Iterator[None]:
             "the disk is full: free some space or choose another output folder; the same command goes on from where "
             "it stopped"
         ) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an error was raised from, outermost first."""
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _too_little_memory(error: BaseException) -> ConfigError:

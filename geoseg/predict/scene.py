@@ -139,7 +139,7 @@ def _predicted(scene: str | Path, output: str | Path | None, settings: PredictSe
     journal = Journal(folder, stem, keep=settings.keep_blocks)
     if not settings.overwrite and not journal.was_committing:
         refuse_existing(folder, [name for name in names.values() if name])
-    with account.stage("plan"):
+    with told_apart(), account.stage("plan"):
         plan = plan_prediction(scene, settings)
         settings = with_engine(plan, settings)
         facts = RunFacts.of(plan, settings, folder)

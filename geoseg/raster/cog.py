@@ -129,7 +129,7 @@ def _levels(georef: GeoRef, layout: RasterLayout, files: Mapping[Window, BlockFi
         there = stored_in(file.path, window)
         full.found |= {place: there[place] for place in there if _is_whole(place, window, georef.window)}
     source = raster_of_blocks(georef, layout, {window: str(file.path.absolute()) for window, file in files.items()})
-    with path.open("wb") as made, open_checked(source) as dataset:
+    with path.open("wb") as made, open_checked(source, num_threads="1") as dataset:
         spool = _Spool(path, made, layout.predictor)
         growing = [_Coarser(level, spool) for level in coarser]
         overviews = Overviews(layout.overviews, levels=len(coarser))

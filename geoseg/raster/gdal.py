@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import re
 import threading
@@ -73,11 +74,29 @@ def open_checked(path: str, *, name: str | None = None, **options: str) -> Datas
         SceneError: if GDAL cannot open it, or its format is none of those that scenes may have.
     """
     if path.lower().endswith((".tif", ".tiff")) and not is_remote(path):  # threads would fetch past the cache
-        options["num_threads"] = str(cores())
+        options["num_threads"] = str(_threads(cores()))
     as_text = ("VRT",) if path.startswith("<") else ()
     formats = [*_FORMATS, *as_text, *(_NAMED_FORMATS if _NAMED.match(path) else ())]
     with rasterio_errors(path, name=name), georeference_optional():
         return DatasetReader(gdal_name(path), driver=formats, **options)
+
+
+@functools.cache
+def _threads(count: int) -> int:
+    """So many where they can be started, else 1: GDAL would wait for ever for threads that it could not start."""
+    done, started = threading.Event(), []
+    try:
+        for _ in range(count):
+            started.append(threading.Thread(target=done.wait))
+            started[-1].start()
+    except RuntimeError:
+        del started[-1]
+        return 1
+    finally:
+        done.set()
+        for thread in started:
+            thread.join()
+    return count
 
 
 def open_patiently(path: str, *, name: str | None = None) -> DatasetReader:
