@@ -182,6 +182,16 @@ def test_too_little_memory_is_one_line_with_the_way_out(predict, write_scene, mo
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("error", [OutputError("block: cannot be written"), SceneError("a.tif: cannot be read")])
+def test_want_of_memory_is_told_where_it_is_what_a_file_failed_for(error):
+    cause = RuntimeError("PredictorEncodeTile:Out of memory allocating 262144 byte temp buffer.")
+    with pytest.raises(ConfigError, match=r"^memory ran out \(PredictorEncodeTile"), told_apart():
+        raise error from cause
+    with pytest.raises(type(error)) as raised, told_apart():
+        raise error from RuntimeError("No space left")
+    assert raised.value is error
+
+
 def test_other_errors_are_what_they_are():
     damage = OSError(errno.EIO, "Input/output error")
     for error in (RuntimeError("shapes do not match"), ImportError("no module"), damage, ValueError("x")):
