@@ -1,8 +1,9 @@
 """How much faster two single-thread workers are than one, on a scene that takes its time in the network.
 
-    python -m benchmarks.workers_speedup [--side 4096] [--repeats 3] [--model landcover-rgb]
+    OMP_NUM_THREADS=1 python -m benchmarks.workers_speedup [--side 8192] [--repeats 1] [--model landcover-rgb]
 
-The workers run all the time, each with its model loaded by a map that is not counted; both kinds take turns.
+OMP_NUM_THREADS=1 keeps each to one core. The workers run all the time, each with its model loaded by a map of a quarter
+of the side that is not counted; both kinds take turns.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ def timed(scene: Path, folder: Path, model: str, cluster: LocalCluster) -> float
         folder,
         model=model,
         engine="torch",
-        threads=1,
         block_rows=1024,
         vector=False,
         overwrite=True,
@@ -39,14 +39,14 @@ def timed(scene: Path, folder: Path, model: str, cluster: LocalCluster) -> float
 
 
 @click.command()
-@click.option("--side", default=4096, help="Of the scene, px.")
-@click.option("--repeats", default=3, help="Turns.")
+@click.option("--side", default=8192, help="Of the scene, px.")
+@click.option("--repeats", default=1, help="Turns.")
 @click.option("--model", default="landcover-rgb", help="Packaged or a folder.")
 def main(side: int, repeats: int, model: str) -> None:
     """Print one line."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        scene = repeated(folder / "scene.tif", side)
+        scenes = [repeated(folder / f"scene_{size}.tif", size) for size in (side // 4, side)]
         clusters = []
         for workers in (1, 2):
             cluster = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
@@ -55,7 +55,7 @@ def main(side: int, repeats: int, model: str) -> None:
         taken: list[list[float]] = [[], []]
         for turn in range(repeats + 1):
             for number, cluster in enumerate(clusters):
-                seconds = timed(scene, folder / f"map{number}", model, cluster)
+                seconds = timed(scenes[min(turn, 1)], folder / f"map{number}", model, cluster)
                 if turn:
                     taken[number].append(seconds)
                 click.echo(f"{turn}/{repeats} {number + 1} workers: {seconds:.1f} s", err=True)
