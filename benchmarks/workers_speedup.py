@@ -1,6 +1,7 @@
 """How much faster two single-thread workers are than one, on a scene that takes its time in the network.
 
     OMP_NUM_THREADS=1 python -m benchmarks.workers_speedup [--side 8192] [--repeats 1] [--model landcover-rgb]
+        [--precision bf16]
 
 OMP_NUM_THREADS=1 keeps each to one core. The workers run all the time, each with its model loaded by a map of a quarter
 of the side that is not counted; both kinds take turns.
@@ -21,13 +22,14 @@ from benchmarks.peers.scenes import repeated
 from geoseg.predict import predict_scene
 
 
-def timed(scene: Path, folder: Path, model: str, cluster: LocalCluster) -> float:
+def timed(scene: Path, folder: Path, cluster: LocalCluster, model: str, precision: str) -> float:
     """Seconds of one map, without polygons, blocks of 1024 rows."""
     started = time.monotonic()
     predict_scene(
         scene,
         folder,
         model=model,
+        precision=precision,
         engine="torch",
         block_rows=1024,
         vector=False,
@@ -42,7 +44,8 @@ def timed(scene: Path, folder: Path, model: str, cluster: LocalCluster) -> float
 @click.option("--side", default=8192, help="Of the scene, px.")
 @click.option("--repeats", default=1, help="Turns.")
 @click.option("--model", default="landcover-rgb", help="Packaged or a folder.")
-def main(side: int, repeats: int, model: str) -> None:
+@click.option("--precision", default="auto", help="bf16 or fp32.")
+def main(side: int, repeats: int, model: str, precision: str) -> None:
     """Print one line."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -55,7 +58,7 @@ def main(side: int, repeats: int, model: str) -> None:
         taken: list[list[float]] = [[], []]
         for turn in range(repeats + 1):
             for number, cluster in enumerate(clusters):
-                seconds = timed(scenes[min(turn, 1)], folder / f"map{number}", model, cluster)
+                seconds = timed(scenes[min(turn, 1)], folder / f"map{number}", cluster, model, precision)
                 if turn:
                     taken[number].append(seconds)
                 click.echo(f"{turn}/{repeats} {number + 1} workers: {seconds:.1f} s", err=True)
