@@ -11,6 +11,7 @@ from geoseg.errors import ConfigError, OutputError, SceneError
 
 _MEMORY = re.compile(
     r"out of memory|not enough memory|can(no|')t allocate|bad_?alloc|can't start new thread|alloc.*fail"
+    r"|no space for \w+ buffer"  # libtiff
     r"|could not create a primitive$"  # oneDNN
     r"|failed to map segment"  # of a library
     r"|without (exception set|setting an exception)",  # of Python, where there was no room for one
