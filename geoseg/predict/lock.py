@@ -7,7 +7,7 @@ import importlib
 import json
 import os
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -37,11 +37,10 @@ class FolderLock:
                 self._file = self._path.open("a+")
             except FileNotFoundError:  # another process ended just now and took its folder with it
                 continue
-            try:
+            with ExitStack() as undo:
+                undo.callback(self._file.close)
                 self._take()
-            except BaseException:
-                self._file.close()
-                raise
+                undo.pop_all()
             if _is_at(self._file, self._path):
                 break
             self._file.close()
